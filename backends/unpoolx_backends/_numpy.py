@@ -1,0 +1,151 @@
+"""NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unpoolx._backend import Array, Backend, Span
+from unpoolx._dtypes import ALL, FLOAT_BITS
+
+
+def _span(x: Array, span: Span) -> tuple[slice, ...]:
+    index = [slice(None)] * x.ndim
+    for axis, (start, count, step) in span.items():
+        index[axis] = slice(start, start + (count - 1) * step + 1 if count else start, step)
+    return tuple(index)
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    if name == "bfloat16":
+        import ml_dtypes  # optional: NumPy by itself has no bfloat16
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+class NumpyBackend(Backend):
+    """Arrays on the host, written slice by slice."""
+
+    name = "numpy"
+    mutable = True
+
+    @property
+    def version(self) -> str:
+        return np.__version__
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def dtypes(self) -> tuple[str, ...]:
+        return ALL
+
+    def is_array(self, x: object) -> bool:
+        return isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, np.ma.MaskedArray)
+
+    def from_numpy(self, x: np.ndarray[Any, Any], like: Array | None = None) -> Array:
+        return x
+
+    def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(x)
+
+    def prepare(self, x: Array) -> Array:
+        x = np.asarray(x)
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+    def shape(self, x: Array) -> tuple[Any, ...]:
+        return x.shape  # type: ignore[no-any-return]
+
+    def dtype(self, x: Array) -> str:
+        return x.dtype.name  # type: ignore[no-any-return]
+
+    def device(self, x: Array) -> str | None:
+        return "cpu"
+
+    def is_concrete(self, x: Array) -> bool:
+        return True
+
+    def cast(self, x: Array, dtype: str) -> Array:
+        with np.errstate(over="ignore"):  # a sum beyond float16 is infinite, and that is its value
+            return x.astype(_dtype(dtype), copy=False)
+
+    def copy(self, x: Array) -> Array:
+        return x.copy()
+
+    def bits(self, x: Array) -> Array:
+        return x.view(FLOAT_BITS[x.dtype.name].integer)
+
+    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
+        return x.astype(_dtype(dtype), copy=False)
+
+    def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
+        return np.zeros(shape, _dtype(dtype)) if value == 0 else np.full(shape, value, _dtype(dtype))
+
+    def full_like(self, x: Array, value: Any, dtype: str) -> Array:
+        return self.full(x.shape, value, dtype, like=x)
+
+    def arange(self, count: Any, dtype: str, like: Array) -> Array:
+        return np.arange(count, dtype=_dtype(dtype))
+
+    def reshape(self, x: Array, shape: Any) -> Array:
+        return np.reshape(x, shape)
+
+    def broadcast_to(self, x: Array, shape: Any) -> Array:
+        return np.broadcast_to(x, shape)
+
+    def slice(self, x: Array, span: Span) -> Array:
+        return x[_span(x, span)]
+
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+        if not any(map(any, padding.values())):
+            return x
+        shape, inner = list(x.shape), {}
+        for axis, (before, after) in padding.items():
+            inner[axis] = (before, shape[axis], 1)
+            shape[axis] += before + after
+        padded = self.full(tuple(shape), value, x.dtype.name, like=x)
+        padded[_span(padded, inner)] = x
+        return padded
+
+    def stack(self, parts: list[Array], axis: int) -> Array:
+        return np.stack(parts, axis=parts[0].ndim + axis + 1)
+
+    def where(self, condition: Array, x: Array, y: Array) -> Array:
+        return np.where(condition, x, y)
+
+    def divide(self, x: Array, count: Array) -> Array:
+        return x / count
+
+    def positive_zero(self, x: Array) -> Array:
+        # 0 + x is +0.0 for either zero and x itself for the rest, a subnormal number included.
+        return x + np.zeros((), x.dtype) if x.dtype.kind in "fcV" else x
+
+    def take_along(self, x: Array, index: Array) -> Array:
+        return np.take_along_axis(x, index, axis=-2)
+
+    def last_writer(self, index: Array, size: Any) -> Array:
+        rows, count, channels = index.shape
+        writer = np.full((rows, size + 1, channels), -1, np.int64)
+        row, channel = np.arange(rows)[:, None, None], np.arange(channels)
+        np.maximum.at(writer, (row, index, channel), np.arange(count)[:, None])
+        return writer[:, :size]
+
+    def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
+        rows, _, channels = index.shape
+        total = np.zeros((rows, size + 1, channels), x.dtype)
+        row, channel = np.arange(rows)[:, None, None], np.arange(channels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add.at(total, (row, index, channel), x)  # unbuffered, one update after another
+        return total[:, :size]
+
+    def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
+        part, where = x[_span(x, span)], True if where is None else where
+        if add:
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.add(part, values, out=part, where=where)
+        else:
+            np.copyto(part, values, where=where)
+
+
+backend = NumpyBackend()

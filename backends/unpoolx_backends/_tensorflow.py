@@ -1,0 +1,214 @@
+"""TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unpoolx._backend import Array, Backend, Span
+from unpoolx._dtypes import ALL, FLOAT_BITS
+from unpoolx._geometry import Geometry
+from unpoolx._maps import Gather, LinearMap, apply_map
+from unpoolx._recipe_pool import max_pool
+
+_DTYPES = {name: tf.as_dtype(name) for name in ALL}
+# An eager call on an array of at least so many elements runs as one XLA program: below, compiling costs more than
+# the operations that it would fuse.
+COMPILED_ELEMENTS = 2**18
+
+
+class TensorflowBackend(Backend):
+    """Immutable tensors; large eager calls are compiled, and a caller's graph gets the plain operations."""
+
+    name = "tf"
+
+    @property
+    def version(self) -> str:
+        return tf.__version__  # type: ignore[no-any-return]
+
+    def devices(self) -> tuple[str, ...]:
+        return tuple(_device(device.name) for device in tf.config.list_logical_devices())
+
+    def dtypes(self) -> tuple[str, ...]:
+        return ALL
+
+    def is_array(self, x: object) -> bool:
+        return isinstance(x, (tf.Tensor, tf.Variable))
+
+    def from_numpy(self, x: np.ndarray[Any, Any], like: Array | None = None) -> Array:
+        if like is None or not self.is_concrete(like):
+            return tf.convert_to_tensor(x)
+        with tf.device(like.device):
+            return tf.convert_to_tensor(x)
+
+    def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(x.numpy())
+
+    def prepare(self, x: Array) -> Array:
+        x = tf.convert_to_tensor(x)
+        if x.shape.rank is None:
+            raise ValueError("expected a tensor whose number of axes is known; set it with tf.ensure_shape")
+        return x
+
+    def shape(self, x: Array) -> tuple[Any, ...]:
+        static = x.shape.as_list()
+        if None not in static:
+            return tuple(static)
+        dynamic = tf.shape(x)
+        return tuple(dynamic[i] if n is None else n for i, n in enumerate(static))
+
+    def dtype(self, x: Array) -> str:
+        return x.dtype.name  # type: ignore[no-any-return]
+
+    def device(self, x: Array) -> str | None:
+        return _device(x.device) if self.is_concrete(x) else None
+
+    def is_concrete(self, x: Array) -> bool:
+        return hasattr(x, "numpy")  # a symbolic tensor has none
+
+    def cast(self, x: Array, dtype: str) -> Array:
+        return tf.cast(x, _DTYPES[dtype])
+
+    def copy(self, x: Array) -> Array:
+        return x
+
+    def bits(self, x: Array) -> Array:
+        return tf.bitcast(x, _DTYPES[FLOAT_BITS[x.dtype.name].integer])
+
+    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
+        return tf.constant(x, _DTYPES[dtype])
+
+    def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
+        value = tf.cast(value, _DTYPES[dtype])
+        return value if len(shape) == 0 else tf.fill(shape, value)
+
+    def full_like(self, x: Array, value: Any, dtype: str) -> Array:
+        return tf.fill(self.shape(x), tf.cast(value, _DTYPES[dtype]))
+
+    def arange(self, count: Any, dtype: str, like: Array) -> Array:
+        return tf.range(tf.cast(count, _DTYPES[dtype]), dtype=_DTYPES[dtype])
+
+    def reshape(self, x: Array, shape: Any) -> Array:
+        return tf.reshape(x, shape)
+
+    def broadcast_to(self, x: Array, shape: Any) -> Array:
+        return tf.broadcast_to(x, shape)
+
+    def slice(self, x: Array, span: Span) -> Array:
+        index = [slice(None)] * x.shape.rank
+        for axis, (start, count, step) in span.items():
+            index[axis] = slice(start, start + (count - 1) * step + 1, step)
+        return x[tuple(index)]
+
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+        pairs = [(0, 0)] * x.shape.rank
+        for axis, pair in padding.items():
+            pairs[axis] = pair
+        return tf.pad(x, pairs, constant_values=tf.cast(value, x.dtype))
+
+    def stack(self, parts: list[Array], axis: int) -> Array:
+        at = parts[0].shape.rank + axis + 1
+        if parts[0].dtype == tf.uint16:  # in a graph, its kernel is missing: the bits do
+            return tf.bitcast(tf.stack([tf.bitcast(part, tf.int16) for part in parts], at), tf.uint16)
+        return tf.stack(parts, at)
+
+    def where(self, condition: Array, x: Array, y: Array) -> Array:
+        return tf.where(condition, x, y)
+
+    def divide(self, x: Array, count: Array) -> Array:
+        # XLA turns a division by a constant into a product with its reciprocal, which rounds differently. A divisor
+        # that depends on x keeps the division; a NaN divided by one is a NaN too.
+        return x / tf.where(x != x, tf.ones([], x.dtype), count)
+
+    def positive_zero(self, x: Array) -> Array:
+        if x.dtype.is_complex:
+            return tf.complex(self.positive_zero(tf.math.real(x)), self.positive_zero(tf.math.imag(x)))
+        layout = FLOAT_BITS.get(x.dtype.name)
+        # By bits: XLA drops an addition of zero.
+        return x if layout is None else tf.where(self.bits(x) == layout.negative_zero, tf.zeros([], x.dtype), x)
+
+    def take_along(self, x: Array, index: Array) -> Array:
+        return tf.gather(tf.reshape(x, [-1]), self._slots(index, self.shape(x)[-2]))
+
+    def last_writer(self, index: Array, size: Any) -> Array:
+        rows, count, channels = self.shape(index)
+        own = tf.broadcast_to(tf.range(count)[:, None], self.shape(index))
+        slots = tf.reshape(self._slots(index, size + 1), [-1, 1])
+        writer = tf.fill([rows * (size + 1) * channels], -1)
+        writer = tf.tensor_scatter_nd_max(writer, slots, tf.reshape(own, [-1]))
+        return tf.reshape(writer, [rows, size + 1, channels])[:, :size]
+
+    def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
+        rows, _, channels = self.shape(index)
+        slots = tf.reshape(self._slots(index, size + 1), [-1])
+        x, nowhere = tf.reshape(x, [-1]), tf.reshape(index == size, [-1])
+        round_of = _occurrence(slots)
+        total = tf.zeros([rows * (size + 1) * channels], x.dtype)
+        rounds = tf.reduce_max(tf.concat([tf.where(nowhere, 0, round_of + 1), [0]], 0))
+        last = tf.cast(tf.size(total) - 1, slots.dtype)  # a slot of those that are cut off
+
+        def add_round(number: Any, total: Any) -> Any:
+            now = tf.where((round_of == number) & ~nowhere, slots, last)
+            return number + 1, tf.tensor_scatter_nd_update(total, now[:, None], tf.gather(total, now) + x)
+
+        _, total = tf.while_loop(lambda number, _: number < rounds, add_round, (tf.constant(0), total))
+        return tf.reshape(total, [rows, size + 1, channels])[:, :size]
+
+    def _slots(self, index: Array, size: Any) -> Array:
+        """The flat numbers into (rows, size, C) of an index of (rows, m, C)."""
+        rows, _, channels = self.shape(index)
+        row = tf.range(tf.cast(rows, tf.int64))[:, None, None]
+        number = row * tf.cast(size, tf.int64) + tf.cast(index, tf.int64)
+        return number * tf.cast(channels, tf.int64) + tf.range(tf.cast(channels, tf.int64))
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        @tf.custom_gradient
+        def pooled(x: Array) -> Any:
+            values, offsets = self.fused(max_pool, geometry, x)
+
+            def gradient(cotangent: Array, _: Any) -> Array:
+                return self.linear(Gather(geometry).adjoint, cotangent, offsets)
+
+            return (values, offsets), gradient
+
+        return pooled(x)  # type: ignore[no-any-return]
+
+    def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+        @tf.custom_gradient
+        def mapped(x: Array) -> Any:
+            def gradient(cotangent: Array) -> Array:
+                return self.linear(linear_map.adjoint, cotangent, index)
+
+            return self.fused(apply_map, linear_map, x, index), gradient
+
+        return mapped(x)
+
+    def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
+        if hasattr(arrays[0], "numpy") and arrays[0].shape.num_elements() >= COMPILED_ELEMENTS:
+            return _compiled(function, static)(*arrays)
+        return function(self, static, *arrays)
+
+
+backend = TensorflowBackend()
+
+
+def _device(name: str) -> str:
+    return name.rpartition("device:")[2]
+
+
+def _occurrence(slots: Array) -> Array:
+    """How many earlier numbers of a vector are equal to each."""
+    count = tf.size(slots, tf.int64)
+    order = tf.argsort(slots * count + tf.range(count))  # no two keys are equal, so no stability is needed
+    ordered = tf.gather(slots, order)
+    ranks = tf.range(tf.size(slots)) - tf.searchsorted(ordered, ordered, side="left")
+    return tf.scatter_nd(order[:, None], ranks, tf.shape(slots))
+
+
+@lru_cache(maxsize=128)
+def _compiled(function: Callable[..., Any], static: Any) -> Any:
+    return tf.function(lambda *arrays: function(backend, static, *arrays), jit_compile=True, autograph=False)

@@ -1,0 +1,283 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree
+
+from unpoolx._backend import Array, Backend, Span
+from unpoolx._dtypes import ALL, FLOAT_BITS, integer_range
+from unpoolx._geometry import Geometry
+from unpoolx._maps import Gather, LinearMap, Scatter, Take
+from unpoolx._recipe_pool import max_pool
+from unpoolx._switches import Switches
+
+_DTYPES = {name: getattr(torch, name) for name in ALL}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+# PyTorch moves these but neither compares nor adds nor gathers them: their bits do it as signed integers.
+_UNSIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
+def _span(x: Array, span: Span) -> tuple[slice, ...]:
+    index = [slice(None)] * x.ndim
+    for axis, (start, count, step) in span.items():
+        index[axis] = slice(start, start + (count - 1) * step + 1, step)
+    return tuple(index)
+
+
+class TorchBackend(Backend):
+    """Tensors, written slice by slice in eager mode and assembled from comparisons in compiled code."""
+
+    name = "torch"
+
+    @property
+    def mutable(self) -> bool:  # type: ignore[override]  # it depends on where the call is
+        return not torch.compiler.is_compiling()
+
+    @property
+    def version(self) -> str:
+        return torch.__version__
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count())))
+
+    def dtypes(self) -> tuple[str, ...]:
+        return ALL
+
+    def is_array(self, x: object) -> bool:
+        return isinstance(x, torch.Tensor) and x.layout == torch.strided
+
+    def from_numpy(self, x: np.ndarray[Any, Any], like: Array | None = None) -> Array:
+        x = np.ascontiguousarray(x).reshape(x.shape)
+        if not x.flags.writeable:
+            x = x.copy()  # PyTorch has no read-only tensors and warns of a shared one
+        if x.dtype.name == "bfloat16":
+            tensor = torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(x)
+        return tensor if like is None else tensor.to(like.device)
+
+    def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
+        if x.requires_grad:
+            raise TypeError("expected a tensor without gradient, which would be lost on the way; call .detach() first")
+        x = x.cpu().resolve_conj().resolve_neg()
+        if x.dtype == torch.bfloat16:
+            import ml_dtypes  # optional: NumPy by itself has no bfloat16
+
+            return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.numpy()  # type: ignore[no-any-return]
+
+    def prepare(self, x: Array) -> Array:
+        return x
+
+    def shape(self, x: Array) -> tuple[Any, ...]:
+        return tuple(x.shape)
+
+    def dtype(self, x: Array) -> str:
+        return _NAMES.get(x.dtype) or str(x.dtype).removeprefix("torch.")
+
+    def device(self, x: Array) -> str | None:
+        return str(x.device)
+
+    def is_concrete(self, x: Array) -> bool:
+        return not (torch.compiler.is_compiling() or torch._C._functorch.is_batchedtensor(x))
+
+    def cast(self, x: Array, dtype: str) -> Array:
+        return x.to(_DTYPES[dtype])
+
+    def copy(self, x: Array) -> Array:
+        return x.clone()
+
+    def bits(self, x: Array) -> Array:
+        return x.view(_DTYPES[FLOAT_BITS[self.dtype(x)].integer])
+
+    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
+        return torch.tensor(x.tolist(), dtype=_DTYPES[dtype], device=like.device)
+
+    def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
+        return torch.full(shape, value, dtype=_DTYPES[dtype], device=like.device)
+
+    def full_like(self, x: Array, value: Any, dtype: str) -> Array:
+        return torch.full_like(x, value, dtype=_DTYPES[dtype])
+
+    def arange(self, count: Any, dtype: str, like: Array) -> Array:
+        return torch.arange(count, dtype=_DTYPES[dtype], device=like.device)
+
+    def reshape(self, x: Array, shape: Any) -> Array:
+        return x.reshape(shape)
+
+    def broadcast_to(self, x: Array, shape: Any) -> Array:
+        return x.expand(shape)
+
+    def slice(self, x: Array, span: Span) -> Array:
+        return x[_span(x, span)]
+
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+        if not any(map(any, padding.values())):
+            return x
+        pairs = [padding.get(axis, (0, 0)) for axis in range(-1, min(padding) - 1, -1)]
+        return torch.nn.functional.pad(x, [n for pair in pairs for n in pair], value=value)
+
+    def stack(self, parts: list[Array], axis: int) -> Array:
+        return torch.stack(parts, dim=parts[0].ndim + axis + 1)
+
+    def where(self, condition: Array, x: Array, y: Array) -> Array:
+        return torch.where(condition, x, y)
+
+    def divide(self, x: Array, count: Array) -> Array:
+        return x / count
+
+    def positive_zero(self, x: Array) -> Array:
+        if x.is_complex():
+            return torch.complex(self.positive_zero(x.real), self.positive_zero(x.imag))
+        layout = FLOAT_BITS.get(self.dtype(x))
+        if layout is None:
+            return x
+        # By bits: a compiler may drop an addition of zero.
+        return torch.where(self.bits(x.contiguous()) == layout.negative_zero, torch.zeros_like(x), x)
+
+    def integer_key(self, x: Array) -> Array:
+        signed = _UNSIGNED.get(x.dtype)
+        return x if signed is None else x.view(signed) ^ integer_range(_NAMES[signed])[0]
+
+    def take_along(self, x: Array, index: Array) -> Array:
+        return torch.gather(x, -2, index.long())
+
+    def last_writer(self, index: Array, size: Any) -> Array:
+        rows, count, channels = index.shape
+        writer = torch.full((rows, size + 1, channels), -1, dtype=torch.int64, device=index.device)
+        own = torch.arange(count, device=index.device)[:, None].expand(index.shape)
+        return writer.scatter_reduce(1, index.long(), own, "amax")[:, :size]
+
+    def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
+        if torch.compiler.is_compiling():  # the number of rounds depends on data: one opaque operation there
+            return _ordered_sum_op(x, index, size)
+        return _ordered_sum(x, index, size)
+
+    def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
+        part = x[_span(x, span)]
+        if where is None:
+            part.add_(values) if add else part.copy_(values)
+        else:
+            part.copy_(torch.where(where, part + values if add else values, part))
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
+
+    def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+        signed = _UNSIGNED.get(x.dtype)
+        if signed is not None:
+            return self.linear(linear_map, x.view(signed), index).view(x.dtype)
+        return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
+
+
+backend = TorchBackend()
+
+
+def _ordered_sum(x: Array, index: Array, size: Any) -> Array:
+    rows, _, channels = x.shape
+    total = torch.zeros((rows, size, channels), dtype=x.dtype, device=x.device)
+    row = torch.arange(rows, device=x.device)[:, None, None]
+    channel = torch.arange(channels, device=x.device)
+    inside = index < size
+    slots = ((row * size + index) * channels + channel)[inside]
+    values, flat = x[inside], total.view(-1)
+    if slots.numel() == 0:
+        return total
+    slots, order = torch.sort(slots, stable=True)
+    place = torch.arange(slots.numel(), device=x.device)
+    begins = torch.cat([place.new_ones(1, dtype=torch.bool), slots[1:] != slots[:-1]])
+    rank = place - torch.where(begins, place, 0).cummax(0).values
+    by_round = torch.sort(rank, stable=True).indices
+    slots, values = slots[by_round], values[order][by_round]
+    start = 0
+    for count in torch.bincount(rank).tolist():  # no slot comes twice in one round
+        part = slots[start : start + count]
+        flat[part] = flat[part] + values[start : start + count]
+        start += count
+    return total
+
+
+@torch.library.custom_op("unpoolx::ordered_sum", mutates_args=())
+def _ordered_sum_op(x: torch.Tensor, index: torch.Tensor, size: int) -> torch.Tensor:
+    return _ordered_sum(x, index, size)
+
+
+@_ordered_sum_op.register_fake
+def _(x: torch.Tensor, index: torch.Tensor, size: int) -> torch.Tensor:
+    return x.new_empty((x.shape[0], size, x.shape[2]))
+
+
+# Derivatives: the tangent of pooling is a read by the offsets, and a linear map's cotangent is the adjoint map.
+
+
+class _MaxPool(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        return max_pool(backend, geometry, x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.geometry = inputs[1]
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+        ctx.save_for_forward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array, _: Any) -> Any:
+        (offsets,) = ctx.saved_tensors
+        return backend.linear(Gather(ctx.geometry).adjoint, cotangent, offsets), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, _: Any) -> Any:
+        (offsets,) = ctx.saved_tensors
+        return backend.linear(Gather(ctx.geometry), tangent, offsets), None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Array, geometry: Geometry) -> Any:
+        return _MaxPool.apply(x.movedim(in_dims[0], 0), geometry), (0, 0)  # type: ignore[no-untyped-call]
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
+        return linear_map.apply(backend, x, index)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        _, index, ctx.linear_map = inputs
+        ctx.save_for_backward(index)
+        ctx.save_for_forward(index)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array) -> Any:
+        (index,) = ctx.saved_tensors
+        return backend.linear(ctx.linear_map.adjoint, cotangent, index), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Array, *_: Any) -> Any:
+        (index,) = ctx.saved_tensors
+        return backend.linear(ctx.linear_map, tangent, index)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Array, index: Array | None, linear_map: LinearMap) -> Any:
+        moved = [
+            None if a is None else a.expand(info.batch_size, *a.shape) if axis is None else a.movedim(axis, 0)
+            for a, axis in zip((x, index), in_dims[:2], strict=True)
+        ]
+        if isinstance(linear_map, (Scatter, Take)):  # (rows, m, C): the new axis joins the rows
+            x, index = (a.flatten(0, 1) for a in moved if a is not None)
+            result = backend.linear(linear_map, x, index)
+            return result.unflatten(0, (info.batch_size, -1)), 0
+        return backend.linear(linear_map, moved[0], moved[1]), 0
+
+
+_pytree.register_pytree_node(
+    Switches,
+    lambda s: ([s.offsets], (s.window, s.spatial_shape)),
+    lambda children, static: Switches.trusted(children[0], *static),
+    serialized_type_name="unpoolx.Switches",
+)

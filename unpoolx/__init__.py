@@ -1,0 +1,26 @@
+"""Max pooling that keeps its switches, and unpooling from them: one meaning on NumPy, TensorFlow, JAX and PyTorch."""
+
+from unpoolx._backend import Backend
+from unpoolx._functions import gather, max_pool, unpool
+from unpoolx._registry import BackendInfo, BackendNotInstalledError, backends, get_backend
+from unpoolx._switches import Switches
+from unpoolx._version import __version__
+from unpoolx._window import Window
+from unpoolx._without_switches import unpool_average, unpool_fixed, unpool_nearest
+
+__all__ = [
+    "Backend",
+    "BackendInfo",
+    "BackendNotInstalledError",
+    "Switches",
+    "Window",
+    "__version__",
+    "backends",
+    "gather",
+    "get_backend",
+    "max_pool",
+    "unpool",
+    "unpool_average",
+    "unpool_fixed",
+    "unpool_nearest",
+]

@@ -1,0 +1,142 @@
+"""Arguments brought to one backend, one framework and one device, or an error that says why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unpoolx._backend import Backend
+from unpoolx._dtypes import COMPLEX, INTEGERS
+from unpoolx._registry import backend_of, get_backend
+from unpoolx._window import Padding, Window
+
+
+def as_window(
+    kernel_size: int | tuple[int, ...] | Window,
+    stride: int | tuple[int, ...] | None,
+    padding: Padding,
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    data_format: str = "channels_last",
+) -> Window:
+    """The window that the arguments of a function describe."""
+    if not isinstance(kernel_size, Window):
+        return Window(
+            kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format
+        )
+    given = (stride, padding, dilation, ceil_mode, data_format)
+    if given != (None, "VALID", 1, False, "channels_last"):
+        raise TypeError(
+            f"expected the geometry once: kernel_size is {kernel_size!r}, which has its own stride, padding, dilation, "
+            f"ceil_mode and data_format; got (stride, padding, dilation, ceil_mode, data_format) = {given!r} beside it"
+        )
+    return kernel_size
+
+
+def choose(backend: object, **arrays: Any) -> Backend:
+    """The backend of a call: the one that is named, or else the one whose arrays the arguments are."""
+    if backend is not None:
+        if not isinstance(backend, (str, Backend)):
+            raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
+        return get_backend(backend)
+    owners = {what: backend_of(x) for what, x in arrays.items()}
+    found = {owner.name: (owner, what) for what, owner in owners.items() if owner is not None}
+    if len(found) > 1:
+        raise TypeError(
+            "expected arrays of one framework, or backend= to say which one the result belongs to; got "
+            + ", ".join(f"{what} of {name}" for name, (_, what) in found.items())
+        )
+    return next(iter(found.values()))[0] if found else get_backend("numpy")
+
+
+def bring(ops: Backend, **arrays: Any) -> list[Any]:
+    """The arguments as arrays of one backend, on one device."""
+    owners = {what: backend_of(x) for what, x in arrays.items()}
+    brought: dict[str, Any] = {}
+    for what, x in arrays.items():  # the ones that are there already decide the device of the others
+        if owners[what] is ops:
+            brought[what] = _supported(ops, ops.prepare(x), what)
+    like = next(iter(brought.values()), None)
+    for what, x in arrays.items():
+        if what not in brought:
+            brought[what] = _convert(x, owners[what], ops, like, what)
+    _same_device(ops, brought)
+    return [brought[what] for what in arrays]
+
+
+def _supported(ops: Backend, x: Any, what: str) -> Any:
+    dtype = ops.dtype(x)
+    if dtype not in ops.dtypes():
+        raise TypeError(f"{what}: expected one of the dtypes {', '.join(ops.dtypes())} on {ops.name}; got {dtype}")
+    return x
+
+
+def as_numpy(x: Any, what: str) -> np.ndarray[Any, Any]:
+    """A list or scalar as a NumPy array of numbers."""
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{what}: expected a list of numbers with equal lengths on each axis; {error}") from error
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{what}: expected numbers; got a {type(x).__name__} that holds {array.dtype}")
+    return array
+
+
+def _convert(x: Any, owner: Backend | None, ops: Backend, like: Any, what: str) -> Any:
+    if owner is None:
+        host = as_numpy(x, what)
+    elif not owner.is_concrete(x):
+        raise TypeError(
+            f"{what}: a traced array of {owner.name} cannot become an array of {ops.name} inside compiled code; "
+            f"call with backend={owner.name!r}, or convert outside"
+        )
+    else:
+        host = owner.to_numpy(_supported(owner, owner.prepare(x), what))
+    host = get_backend("numpy").prepare(host)
+    dtype = host.dtype.name
+    if dtype not in ops.dtypes():
+        narrow = dtype.replace("64", "32").replace("128", "64")
+        hint = f", or cast it to {narrow} first" if narrow in ops.dtypes() else ""
+        wide = ' Its 64-bit dtypes need jax.config.update("jax_enable_x64", True)' if ops.name == "jax" else ""
+        raise TypeError(
+            f"{what}: expected one of the dtypes {', '.join(ops.dtypes())} on {ops.name}; got {dtype}, which it "
+            f"cannot hold.{wide}{hint}"
+        )
+    return ops.from_numpy(host, like)
+
+
+def _same_device(ops: Backend, arrays: dict[str, Any]) -> None:
+    devices = {what: ops.device(x) for what, x in arrays.items()}
+    known = {what: device for what, device in devices.items() if device is not None}
+    if len(set(known.values())) > 1:
+        raise ValueError(
+            "expected every array on one device; got "
+            + ", ".join(f"{what} on {device}" for what, device in known.items())
+            + ". Move one of them: nothing moves unasked"
+        )
+
+
+def require_real(ops: Backend, x: Any, what: str) -> None:
+    """x can be ordered."""
+    if ops.dtype(x) in COMPLEX:
+        raise TypeError(f"{what}: expected a dtype with an order (float, integer or bool); got {ops.dtype(x)}")
+
+
+def require_summable(ops: Backend, x: Any, what: str) -> None:
+    """x can be summed."""
+    if ops.dtype(x) == "bool":
+        raise TypeError(f"{what}: overlap='sum' expected numbers; got bool. Cast it, or use overlap='last'")
+
+
+def require_integer(ops: Backend, x: Any, what: str) -> None:
+    """x holds indices."""
+    if ops.dtype(x) not in INTEGERS:
+        raise TypeError(f"{what}: expected integers; got {ops.dtype(x)}")
+
+
+def same_lengths(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    """Whether two shapes agree, as far as both are known."""
+    return len(a) == len(b) and all(
+        m == n for m, n in zip(a, b, strict=True) if isinstance(m, int) and isinstance(n, int)
+    )

@@ -1,0 +1,189 @@
+"""The command line: `unpoolx demo` and `unpoolx backends`, their arguments, exit codes and one-line errors.
+
+Nothing beyond the core is imported before a command asks for it, so that `unpoolx backends` works, and starts
+fast, where NumPy alone is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import unpoolx
+from unpoolx._version import __version__
+
+# Exit codes: 0 done; 1 done, but some backend failed or gave other bits; 2 could not be done as asked.
+UNUSABLE_REQUEST = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+# What TensorFlow and XLA tell on standard error would drown a table. Whoever sets the first hears them again.
+QUIET_FRAMEWORKS = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
+
+
+class CommandError(Exception):
+    """A request that cannot be carried out; its text is the line that the person at the terminal reads."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, as every other error of the command is."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message} (see `{self.prog} --help`)")
+
+
+def _kernel_size(text: str) -> int:
+    # Beyond nine digits no image is large enough, and int() itself refuses some thousands of them.
+    if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1; got {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Max pooling that keeps its switches, and unpooling from them."
+    parser = _Parser(prog="unpoolx", description=about)
+    parser.add_argument("--version", action="version", version=f"unpoolx {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser(
+        "demo",
+        help="draw what pooling and the ways to unpool do to a photograph, and compare the backends on it",
+        description="Pools a photograph, brings it back by corner, nearest, average and switches, writes one "
+        "labelled picture of them all, and says for each backend whether its bits are NumPy's, and its time.",
+    )
+    demo.add_argument(
+        "image",
+        nargs="?",
+        metavar="IMAGE",
+        help="any image file that Pillow reads (default: a photograph of Grace Hopper)",
+    )
+    demo.add_argument(
+        "--backend",
+        default="all",
+        metavar="NAME",
+        help="numpy, tf, jax, torch, a plugin's name, or all that are installed (default: all)",
+    )
+    demo.add_argument(
+        "--kernel-size",
+        type=_kernel_size,
+        default=2,
+        metavar="K",
+        help="pool over windows of K by K pixels (default: 2)",
+    )
+    demo.add_argument(
+        "--output",
+        default="unpoolx-demo.png",
+        metavar="FILE.png",
+        help="where to write the picture (default: unpoolx-demo.png)",
+    )
+    commands.add_parser(
+        "backends",
+        help="list the backends that are installed, and how to get the others",
+        description="Lists the backends: the version and devices of those installed, how to get the others.",
+    )
+    return parser
+
+
+@contextlib.contextmanager
+def frameworks_load_quietly() -> Iterator[None]:
+    """Drop what is written to standard error meanwhile: TensorFlow greets there before it reads its log level."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != QUIET_FRAMEWORKS["TF_CPP_MIN_LOG_LEVEL"]:
+        yield
+        return
+    try:
+        kept = os.dup(2)
+    except OSError:  # standard error is closed, so that nobody is disturbed
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _list_backends() -> int:
+    """Print a row per backend; the exit code is 0, since a backend that is not installed is no error."""
+    rows = [("BACKEND", "VERSION", "DEVICES")]
+    with frameworks_load_quietly():
+        found = unpoolx.backends()
+    for info in found:
+        if info.installed and info.error is None:
+            rows.append((info.name, info.version or "unknown", ", ".join(info.devices)))
+        elif info.error is not None:
+            rows.append((info.name, info.version or "-", f"cannot be used: {one_line(info.error)}"))
+        else:
+            rows.append((info.name, "-", f"not installed: {info.install}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for name, version, rest in rows:
+        print(f"{name:<{widths[0]}}  {version:<{widths[1]}}  {rest}".rstrip())
+    return 0
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    try:
+        from unpoolx import _demo  # which needs the demo extra
+    except ImportError as error:
+        package = (error.name or "unpoolx").partition(".")[0]
+        if package.startswith("unpoolx"):
+            raise
+        message = f"the demo needs {package}, which cannot be imported: pip install 'unpoolx[demo]'"
+        raise CommandError(message) from error
+    return _demo.run(
+        image=arguments.image,
+        backend=arguments.backend,
+        kernel_size=arguments.kernel_size,
+        output=arguments.output,
+    )
+
+
+def one_line(text: object) -> str:
+    """`text` on one line, without characters that a terminal would act on instead of showing them."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def _fail(message: object) -> int:
+    print(f"unpoolx: error: {one_line(message)}", file=sys.stderr)
+    return UNUSABLE_REQUEST
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    Args:
+        argv: the arguments after the program's name; None takes those of the process.
+
+    Returns:
+        0 if all went well, 1 if a backend failed or gave other bits than NumPy, 2 if the request could not be
+        carried out, 130 if it was interrupted.
+    """
+    for variable, value in QUIET_FRAMEWORKS.items():
+        os.environ.setdefault(variable, value)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name or a sign that the terminal's encoding lacks is no reason to stop.
+            stream.reconfigure(errors="replace")
+    try:
+        arguments = _parser().parse_args(argv)
+        code = _list_backends() if arguments.command == "backends" else _run_demo(arguments)
+        sys.stdout.flush()
+    except CommandError as error:
+        return _fail(error)
+    except MemoryError:
+        return _fail("not enough memory; use a smaller image")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader is gone, as in `unpoolx backends | head -1`. Without this Python complains again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code

@@ -1,0 +1,59 @@
+"""Where the spatial axes of an array lie: the data formats and their spellings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CHANNELS_LAST = "channels_last"
+CHANNELS_FIRST = "channels_first"
+
+_SPELLINGS = {
+    "channels_last": (CHANNELS_LAST, None),
+    "channels_first": (CHANNELS_FIRST, None),
+    "NWC": (CHANNELS_LAST, 1),
+    "NHWC": (CHANNELS_LAST, 2),
+    "NDHWC": (CHANNELS_LAST, 3),
+    "NCW": (CHANNELS_FIRST, 1),
+    "NCHW": (CHANNELS_FIRST, 2),
+    "NCDHW": (CHANNELS_FIRST, 3),
+}
+
+
+def parse_data_format(data_format: object) -> tuple[str, int | None]:
+    """The canonical data format, and the spatial rank where the spelling fixes one (`"NHWC"`: 2)."""
+    if not isinstance(data_format, str):
+        raise TypeError(
+            f"data_format: expected a string, one of {', '.join(map(repr, _SPELLINGS))}; "
+            f"got {type(data_format).__name__}: {data_format!r}"
+        )
+    try:
+        return _SPELLINGS[data_format]
+    except KeyError:
+        raise ValueError(
+            f"data_format: expected one of {', '.join(map(repr, _SPELLINGS))}; got {data_format!r}"
+        ) from None
+
+
+def spatial_axes(data_format: str, rank: int) -> tuple[int, ...]:
+    """The spatial axes counted from the end, so that any number of batch axes may stand in front."""
+    last = -1 if data_format == CHANNELS_LAST else 0
+    return tuple(range(last - rank, last))
+
+
+def channel_axis(data_format: str, rank: int) -> int:
+    """The channel axis counted from the end."""
+    return -1 if data_format == CHANNELS_LAST else -rank - 1
+
+
+def with_spatial(shape: tuple[int, ...], data_format: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` with its spatial lengths replaced by `sizes`."""
+    result = list(shape)
+    for axis, size in zip(spatial_axes(data_format, len(sizes)), sizes, strict=True):
+        result[axis] = size
+    return tuple(result)
+
+
+def show_shape(shape: tuple[Any, ...]) -> str:
+    """A shape for a message; a length that is unknown while tracing is shown as `?`."""
+    lengths = ", ".join(str(n) if isinstance(n, int) else "?" for n in shape)
+    return f"({lengths},)" if len(shape) == 1 else f"({lengths})"

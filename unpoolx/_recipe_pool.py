@@ -1,0 +1,83 @@
+"""Max pooling with switches, from slices and comparisons: one algorithm for every backend.
+
+Separable: the last spatial axis is reduced first, then the ones before it, each keeping the smaller number on a
+tie. In that order the outcome is the row-major first maximum; the other order gets ties wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unpoolx._dtypes import FLOAT_BITS, integer_range
+from unpoolx._geometry import Axis, Geometry, at_least_zero
+
+if TYPE_CHECKING:
+    from unpoolx._backend import Backend
+
+
+def order_key(ops: Backend, x: Any) -> Any:
+    """Integers in the order of x's elements: -0.0 and +0.0 share one, and every NaN has the greatest.
+
+    Floats are compared by their bits, since some frameworks take subnormal numbers for zero in comparisons.
+    """
+    dtype = ops.dtype(x)
+    if dtype == "bool":
+        return ops.cast(x, "uint8")
+    if dtype not in FLOAT_BITS:
+        return ops.integer_key(x)
+    layout = FLOAT_BITS[dtype]
+    bits = ops.bits(x)
+    key = ops.where(bits < 0, layout.negative_zero - bits, bits)
+    greatest = integer_range(layout.integer)[1]
+    is_nan = (key > layout.infinity) | (key < -layout.infinity)
+    return ops.where(is_nan, ops.full((), greatest, layout.integer, like=x), key)
+
+
+def max_pool(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
+    """The first greatest real element of each window, and its row-major number inside the window."""
+    value, key, offset = x, order_key(ops, x), None
+    weight = 1
+    for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
+        value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, geometry.offset_dtype)
+        weight *= axis.kernel
+    # With a kernel of one element nothing was compared, and the values are still a view of x.
+    return (ops.copy(value) if geometry.kernel_elements == 1 else value), offset
+
+
+def _reduce(
+    ops: Backend, axis: Axis, position: int, value: Any, key: Any, offset: Any, weight: int, offset_dtype: str
+) -> tuple[Any, Any, Any]:
+    after = at_least_zero((axis.windows - 1) * axis.stride + axis.extent - axis.before - axis.size)
+    padding = {position: (axis.before, after)}
+    # Nothing compares below the fill, so padding never beats a real element that came before it. Padding that
+    # comes before the first real element loses to it by position, whatever that element holds.
+    fill = integer_range(ops.dtype(key))[0]
+    key, value = ops.pad(key, padding, fill), ops.pad(value, padding, 0)
+    offset = None if offset is None else ops.pad(offset, padding, 0)
+
+    def at(array: Any, element: int) -> Any:
+        return ops.slice(array, {position: (element * axis.dilation, axis.windows, axis.stride)})
+
+    best_key, best_value = at(key, 0), at(value, 0)
+    best_offset = ops.full_like(best_key, 0, offset_dtype) if offset is None else at(offset, 0)
+    for element in range(1, axis.kernel):
+        new_key = at(key, element)
+        better = new_key > best_key
+        first = _first_here(ops, axis, position, element, like=best_key)
+        if first is not None:
+            better = better | first
+        number = ops.full((), element * weight, offset_dtype, like=best_key)
+        new_offset = number if offset is None else at(offset, element) + number
+        best_key = ops.where(better, new_key, best_key)
+        best_value = ops.where(better, at(value, element), best_value)
+        best_offset = ops.where(better, new_offset, best_offset)
+    return best_value, best_key, best_offset
+
+
+def _first_here(ops: Backend, axis: Axis, position: int, element: int, like: Any) -> Any:
+    """Where along the axis a window's first real element is `element`; None where no window's is."""
+    if isinstance(axis.before, int) and (element - 1) * axis.dilation >= axis.before:
+        return None
+    start = ops.arange(axis.windows, "int32", like=like) * axis.stride - axis.before
+    here = (start + element * axis.dilation >= 0) & (start + (element - 1) * axis.dilation < 0)
+    return ops.along(here, position)

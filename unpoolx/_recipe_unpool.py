@@ -1,0 +1,269 @@
+"""Unpooling and reading by switches, from comparisons: three forms of one meaning.
+
+- blocks: windows that keep to their own stride-long block compare their offset with the number of each element of
+  the block, in one broadcast comparison (`unpool_blocks`);
+- phases: windows that overlap are taken in row-major order for each of the stride's phases (`unpool_phases`);
+- numbers: a large kernel whose windows overlap would make that list too long, so there the offsets become flat
+  positions and are scattered in order (`unpool_numbers`).
+
+A backend whose arrays can be written in place while the result is built (`ops.mutable`) writes strided slices
+instead of assembling blocks (`unpool_strided`). None is visible in a result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unpoolx import _recipe_scatter
+from unpoolx._dtypes import accumulation_dtype
+from unpoolx._geometry import Axis, Geometry
+from unpoolx._layout import CHANNELS_LAST
+
+if TYPE_CHECKING:
+    from unpoolx._backend import Backend
+
+# Overlapping kernels of more elements go through numbers: an unrolled list of comparisons grows with the kernel.
+UNROLLED_ELEMENTS = 64
+
+
+def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str) -> Any:
+    """Each value at the element that its offset names, zero elsewhere; windows in row-major order."""
+    dtype = ops.dtype(x)
+    if overlap == "sum":
+        x = ops.cast(x, accumulation_dtype(dtype))
+    if ops.mutable:
+        result = unpool_strided(ops, x, offsets, geometry, overlap)
+    elif geometry.is_blockwise:
+        result = unpool_blocks(ops, x, offsets, geometry)
+    elif geometry.kernel_elements <= UNROLLED_ELEMENTS:
+        result = unpool_phases(ops, x, offsets, geometry, overlap)
+    else:
+        return ops.cast(unpool_numbers(ops, x, offsets, geometry, overlap), dtype)
+    if overlap == "sum":
+        result = ops.cast(ops.positive_zero(result), dtype)
+    return result
+
+
+def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool) -> Any:
+    """The element of x that each offset names; with `winners`, zero where a later window names it too."""
+    if geometry.kernel_elements > UNROLLED_ELEMENTS and not ops.mutable:
+        flat, restore = _flat_positions(ops, offsets, geometry)
+        size = math.prod(geometry.spatial_shape)
+        return restore(_recipe_scatter.take(ops, _flatten(ops, x, geometry), flat, size, winners))
+    x = _padded_for_reading(ops, x, geometry)
+    result = ops.full_like(offsets, 0, ops.dtype(x))
+    for number, element in enumerate(_elements(geometry)):
+        here = ops.slice(x, _reached(geometry, element))
+        result = ops.where(offsets == number, here, result)
+    return ops.where(_winners(ops, offsets, geometry), result, ops.zero(result)) if winners else result
+
+
+def spread(ops: Backend, x: Any, geometry: Geometry) -> Any:
+    """Each value at every real element of its window, added in row-major order of the windows."""
+    if ops.mutable:
+        return ops.positive_zero(unpool_strided(ops, x, None, geometry, "sum"))
+    return ops.positive_zero(unpool_phases(ops, x, None, geometry, "sum"))
+
+
+def window_sum(ops: Backend, x: Any, geometry: Geometry) -> Any:
+    """The sum of each window's real elements, in row-major order of the kernel."""
+    x = _padded_for_reading(ops, x, geometry)
+    total = None
+    for element in _elements(geometry):
+        here = ops.slice(x, _reached(geometry, element))
+        total = here if total is None else total + here
+    return total
+
+
+def unpool_strided(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry, overlap: str) -> Any:
+    """In place, a strided slice of the result for each kernel element. With `offsets` None each receives the value.
+
+    The windows that share an element come in ascending row-major order when kernel elements are taken in
+    descending order, so a later write is a later window.
+    """
+    result = ops.zeros(geometry.unpooled_shape(ops.shape(x)), like=x)
+    numbered = list(enumerate(_elements(geometry)))
+    for number, element in reversed(numbered):
+        into, source = {}, {}
+        for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True):
+            start = axis.dilation * e - axis.before
+            first = max(0, -(start // axis.stride))
+            count = min(axis.windows, (axis.size - 1 - start) // axis.stride + 1) - first
+            into[position] = (first * axis.stride + start, count, axis.stride)
+            source[position] = (first, count, 1)
+        if min(count for _, count, _ in source.values()) > 0:
+            hit = None if offsets is None else ops.slice(offsets, source) == number
+            ops.write(result, into, hit, ops.slice(x, source), add=overlap == "sum" and geometry.overlaps)
+    return result
+
+
+def unpool_blocks(ops: Backend, x: Any, offsets: Any, geometry: Geometry) -> Any:
+    """One comparison of every block's offset with the numbers of its elements."""
+    rank = len(geometry.axes)
+    shape = list(ops.shape(x))
+    lead = len(shape) + geometry.spatial_axes[0]
+    split = shape[:lead]
+    for axis in geometry.axes:
+        split += [axis.windows, 1]
+    split += shape[lead + rank :]
+    numbers = _block_numbers(geometry)
+    trailing = (1,) * (len(shape) - lead - rank)
+    numbers = numbers.reshape([n for s in numbers.shape for n in (1, s)] + list(trailing))
+    if numbers.min() < 0 or geometry.offset_dtype != "uint8":
+        offsets = ops.cast(offsets, "int32")
+    hit = ops.reshape(offsets, split) == ops.constant(numbers, ops.dtype(offsets), like=x)
+    placed = ops.where(hit, ops.reshape(x, split), ops.zero(x))
+    joined = shape[:lead] + [axis.windows * axis.stride for axis in geometry.axes] + shape[lead + rank :]
+    return _crop(ops, ops.reshape(placed, joined), geometry, [axis.windows for axis in geometry.axes])
+
+
+def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry, overlap: str) -> Any:
+    """A list of shifted comparisons for each phase of the stride, interleaved at the end.
+
+    With `offsets` None, every element of a window receives its value.
+    """
+    padding = {}
+    for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
+        longest = max((t.shift for p in range(axis.stride) for t in axis.terms(p)), default=0)
+        padding[position] = (longest, axis.rows - axis.windows)
+    x = ops.pad(x, padding, 0)
+    if offsets is not None:
+        offsets = ops.pad(offsets, padding, 255)  # the kernel has fewer elements here, so it names none
+
+    def phase(*phases: int) -> Any:
+        total = None
+        for terms in itertools.product(*(a.terms(p) for a, p in zip(geometry.axes, phases, strict=True))):
+            number = _number(geometry, tuple(term.element for term in terms))
+            part = {
+                position: (padding[position][0] - term.shift, axis.rows, 1)
+                for position, axis, term in zip(geometry.spatial_axes, geometry.axes, terms, strict=True)
+            }
+            value = ops.slice(x, part)
+            hit = None if offsets is None else ops.slice(offsets, part) == number
+            if overlap == "last" and total is not None:
+                total = ops.where(hit, value, total)
+            else:
+                value = value if hit is None else ops.where(hit, value, ops.zero(value))
+                total = value if total is None else total + value
+        if total is None:  # no kernel element reaches this phase
+            part = {p: (0, axis.rows, 1) for p, axis in zip(geometry.spatial_axes, geometry.axes, strict=True)}
+            total = ops.full_like(ops.slice(x, part), 0, ops.dtype(x))
+        return total
+
+    def interleaved(axes: tuple[Axis, ...], phases: tuple[int, ...]) -> Any:
+        if not axes:
+            return phase(*phases)
+        parts = [interleaved(axes[1:], (*phases, p)) for p in range(axes[0].stride)]
+        return _interleave(ops, parts, geometry.spatial_axes[len(phases)])
+
+    return _crop(ops, interleaved(geometry.axes, ()), geometry, [axis.rows for axis in geometry.axes])
+
+
+def unpool_numbers(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str) -> Any:
+    """Offsets turned into flat positions, scattered in order."""
+    flat, _ = _flat_positions(ops, offsets, geometry)
+    size = math.prod(geometry.spatial_shape)
+    result = _recipe_scatter.scatter(ops, _flatten(ops, x, geometry), flat, size, overlap)
+    return ops.reshape(result, geometry.unpooled_shape(ops.shape(x)))
+
+
+def spatial_positions(ops: Backend, offsets: Any, geometry: Geometry, dtype: str) -> list[Any]:
+    """For each spatial axis, the coordinate of the element that each offset names, in elements of the input."""
+    numbers = ops.cast(offsets, dtype)
+    coordinates = []
+    for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
+        start = ops.arange(axis.windows, dtype, like=offsets) * axis.stride - axis.before
+        coordinates.append(ops.along(start, position) + numbers % axis.kernel * axis.dilation)
+        numbers = numbers // axis.kernel
+    return coordinates[::-1]
+
+
+def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
+    """Where no later window names the same element: found by unpooling every window's own number."""
+    count = math.prod(geometry.windows)
+    own = ops.reshape(ops.arange(count, "int32", like=offsets), list(geometry.windows))
+    if geometry.window.data_format == CHANNELS_LAST:
+        own = ops.reshape(own, [*geometry.windows, 1])
+    own = ops.full_like(offsets, 0, "int32") + own
+    last = unpool(ops, own, offsets, geometry, "last")
+    return gather(ops, last, offsets, geometry, winners=False) == own
+
+
+def _elements(geometry: Geometry) -> Iterator[tuple[int, ...]]:
+    """The kernel's elements in row-major order."""
+    return itertools.product(*(range(axis.kernel) for axis in geometry.axes))
+
+
+def _reached(geometry: Geometry, element: tuple[int, ...]) -> dict[int, tuple[int, int, int]]:
+    """The padded input's slice that one kernel element reads, window by window."""
+    return {
+        position: (axis.dilation * e, axis.windows, axis.stride)
+        for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True)
+    }
+
+
+def _number(geometry: Geometry, element: tuple[int, ...]) -> int:
+    number = 0
+    for axis, e in zip(geometry.axes, element, strict=True):
+        number = number * axis.kernel + e
+    return number
+
+
+def _block_numbers(geometry: Geometry) -> np.ndarray[Any, Any]:
+    """The number of each element of a block, -1 where the kernel has none; shape = the strides."""
+    numbers = np.full([axis.stride for axis in geometry.axes], -1, np.int32)
+    reached = tuple(slice(0, axis.extent, axis.dilation) for axis in geometry.axes)
+    numbers[reached] = np.arange(geometry.kernel_elements).reshape([axis.kernel for axis in geometry.axes])
+    return numbers
+
+
+def _interleave(ops: Backend, parts: list[Any], position: int) -> Any:
+    """Along axis `position`, element u*len(parts) + p of the result is element u of parts[p]."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = list(ops.shape(parts[0]))
+    stacked = ops.stack(parts, position)
+    shape[position] = shape[position] * len(parts)
+    return ops.reshape(stacked, shape)
+
+
+def _crop(ops: Backend, x: Any, geometry: Geometry, rows: list[Any]) -> Any:
+    """The elements of the input alone, of blocks that begin in its leading padding; zeros past the last block."""
+    padding, part = {}, {}
+    for position, axis, n in zip(geometry.spatial_axes, geometry.axes, rows, strict=True):
+        padding[position] = (0, (axis.rows - n) * axis.stride)
+        part[position] = (axis.before, axis.size, 1)
+    return ops.slice(ops.pad(x, padding, 0), part)
+
+
+def _padded_for_reading(ops: Backend, x: Any, geometry: Geometry) -> Any:
+    padding = {}
+    for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
+        needed = (axis.windows - 1) * axis.stride + axis.extent - axis.before - axis.size
+        padding[position] = (axis.before, (needed + abs(needed)) // 2)
+    return ops.pad(x, padding, 0)
+
+
+def _flatten(ops: Backend, x: Any, geometry: Geometry) -> Any:
+    """x with its spatial axes joined to one, as (..., m, C): (B, m, C) or, channels first, (B, C, m, 1)."""
+    shape = list(ops.shape(x))
+    lead = len(shape) + geometry.spatial_axes[0]
+    rank = len(geometry.axes)
+    tail = shape[lead + rank :] or [1]
+    return ops.reshape(x, [math.prod(shape[:lead]), math.prod(shape[lead : lead + rank]), *tail])
+
+
+def _flat_positions(ops: Backend, offsets: Any, geometry: Geometry) -> tuple[Any, Any]:
+    """Flat spatial positions as (rows, m, C), and the function that gives (rows, m, C) the pooled shape again."""
+    size = math.prod(geometry.spatial_shape)
+    dtype = "int32" if not isinstance(size, int) or size < 2**31 else "int64"
+    flat: Any = 0
+    for axis, coordinate in zip(geometry.axes, spatial_positions(ops, offsets, geometry, dtype), strict=True):
+        flat = flat * axis.size + coordinate
+    shape = ops.shape(offsets)
+    return _flatten(ops, flat, geometry), lambda y: ops.reshape(y, shape)

@@ -1,0 +1,187 @@
+"""Which backend serves a name or an array. Frameworks are found through `sys.modules`, never imported on a guess."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from unpoolx._backend import Backend
+
+ENTRY_POINT_GROUP = "unpoolx.backends"
+
+
+class Known(NamedTuple):
+    """A backend that unpoolx brings: where it is, the framework it needs and how to install that."""
+
+    name: str
+    module: str
+    framework: str
+    install: str
+
+
+TABLE = (
+    Known("numpy", "unpoolx_backends._numpy", "numpy", "pip install unpoolx"),
+    Known("tf", "unpoolx_backends._tensorflow", "tensorflow", "pip install 'unpoolx[tf]'"),
+    Known("jax", "unpoolx_backends._jax", "jax", "pip install 'unpoolx[jax]'"),
+    Known("torch", "unpoolx_backends._torch", "torch", "pip install 'unpoolx[torch]'"),
+)
+_KNOWN = {known.name: known for known in TABLE}
+_SPELLINGS = {"tensorflow": "tf", "pytorch": "torch"}
+# The top-level packages whose classes can be a framework's arrays.
+_PACKAGES = {"numpy": "numpy", "tensorflow": "tf", "jax": "jax", "jaxlib": "jax", "torch": "torch"}
+
+_loaded: dict[str, Backend] = {}
+_by_type: dict[type, Backend] = {}
+
+
+class BackendNotInstalledError(ModuleNotFoundError):
+    """The framework of a backend is not installed."""
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What `backends()` says of one backend.
+
+    Attributes:
+        name: what `backend=` takes.
+        installed: whether its framework can be imported.
+        version: the framework's version; None when it is not installed.
+        devices: the devices that the framework sees; empty until it has been imported.
+        install: the command that installs it.
+        error: why the backend cannot be used, or None.
+    """
+
+    name: str
+    installed: bool
+    version: str | None
+    devices: tuple[str, ...]
+    install: str
+    error: str | None
+
+
+def backends() -> tuple[BackendInfo, ...]:
+    """What is installed: one entry for each backend that unpoolx brings and for each installed plugin.
+
+    Installed frameworks are imported to ask for their devices; nothing that is absent is imported, and a framework
+    or plugin that fails to import is reported in its entry and harms no other.
+
+    Returns:
+        A tuple of `BackendInfo`, in a fixed order, plugins last.
+
+    Example:
+        >>> import unpoolx
+        >>> unpoolx.backends()[0].name
+        'numpy'
+    """
+    return tuple(_info(known.name, known.install) for known in TABLE) + tuple(
+        _info(name, f"pip install {entry.dist.name}" if entry.dist else "") for name, entry in _plugins().items()
+    )
+
+
+def _info(name: str, install: str) -> BackendInfo:
+    try:
+        backend = load(name)
+        return BackendInfo(name, True, backend.version, backend.devices(), install, None)
+    except BackendNotInstalledError as error:
+        return BackendInfo(name, False, None, (), install, str(error))
+    except Exception as error:  # noqa: BLE001  # a broken framework must not hide the others: it is reported
+        return BackendInfo(name, False, None, (), install, f"{type(error).__name__}: {error}")
+
+
+def get_backend(name_or_array: Any) -> Backend:
+    """The backend of a name or of an array.
+
+    Args:
+        name_or_array: `"numpy"`, `"tf"` (or `"tensorflow"`), `"jax"`, `"torch"` (or `"pytorch"`), the name of an
+            installed plugin, or an array of any of them. Lists and Python scalars count as NumPy.
+
+    Raises:
+        ValueError: an unknown name.
+        ModuleNotFoundError: a framework that is not installed; the message says how to install it.
+        TypeError: an object that is no backend's array.
+
+    Example:
+        >>> import numpy as np, unpoolx
+        >>> unpoolx.get_backend(np.zeros(3)).name
+        'numpy'
+    """
+    if isinstance(name_or_array, str):
+        return load(name_or_array)
+    if isinstance(name_or_array, Backend):
+        return name_or_array
+    return backend_of(name_or_array) or load("numpy")
+
+
+def load(name: str) -> Backend:
+    """The backend of a name, imported at its first use."""
+    name = _SPELLINGS.get(name, name)
+    backend = _loaded.get(name)
+    if backend is None:
+        known = _KNOWN.get(name)
+        backend = _load_plugin(name) if known is None else _load_known(known)
+        _loaded[name] = backend
+    return backend
+
+
+def _load_known(known: Known) -> Backend:
+    if known.framework not in sys.modules and importlib.util.find_spec(known.framework) is None:
+        raise BackendNotInstalledError(
+            f"backend {known.name!r} needs {known.framework}, which is not installed: {known.install}",
+            name=known.framework,
+        )
+    backend: Backend = importlib.import_module(known.module).backend
+    return backend
+
+
+def _plugins() -> dict[str, metadata.EntryPoint]:
+    return {entry.name: entry for entry in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _load_plugin(name: str) -> Backend:
+    plugins = _plugins()
+    if name not in plugins:
+        names = [known.name for known in TABLE if importlib.util.find_spec(known.framework)] + list(plugins)
+        close = difflib.get_close_matches(name, [*names, *_KNOWN, *_SPELLINGS], n=1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"backend: expected one of {', '.join(map(repr, names))}; got {name!r}{hint}")
+    loaded = plugins[name].load()
+    if not isinstance(loaded, Backend):
+        raise TypeError(
+            f"backend {name!r}: its entry point {plugins[name].value!r} must name an instance of "
+            f"unpoolx.Backend; it names {type(loaded).__name__}"
+        )
+    return loaded
+
+
+def backend_of(x: object) -> Backend | None:
+    """The backend whose array x is; None for Python lists and scalars, which belong to none.
+
+    Raises:
+        TypeError: x is no backend's array.
+    """
+    cls = type(x)
+    found = _by_type.get(cls)
+    if found is not None:
+        return found
+    if isinstance(x, (list, tuple, bool, int, float, complex)):
+        return None
+    for base in cls.__mro__:
+        name = _PACKAGES.get(base.__module__.partition(".")[0])
+        if name is not None:
+            backend = load(name)
+            if backend.is_array(x):
+                _by_type[cls] = backend
+                return backend
+    for name in _plugins():
+        if name not in _KNOWN and load(name).is_array(x):
+            _by_type[cls] = load(name)
+            return _by_type[cls]
+    raise TypeError(
+        f"expected an array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list of numbers; "
+        f"got {cls.__module__}.{cls.__qualname__}"
+    )
