@@ -172,10 +172,6 @@ class Backend(abc.ABC):
         """A vector laid along `axis`, counted from the end, with length-one axes after it."""
         return self.reshape(x, [self.shape(x)[0]] + [1] * (-axis - 1))
 
-    def integer_key(self, x: Array) -> Array:
-        """Integers that compare as those of x do: x itself, unless the framework cannot compare its dtype."""
-        return x
-
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
         """In a mutable backend, set (or add to) the elements of a slice of x where `where` holds (None: all)."""
         raise NotImplementedError(f"the arrays of {self.name} are not mutable")

@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def frameworks_load_quietly() -> Iterator[None]:
-    """Drop what is written to standard error meanwhile: TensorFlow greets there before it reads its log level."""
+    """Drop what is written to standard error meanwhile: TensorFlow does so before it reads its log level."""
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != QUIET_FRAMEWORKS["TF_CPP_MIN_LOG_LEVEL"]:
         yield
         return

@@ -26,7 +26,6 @@ def run(*, image: str | None, backend: str, kernel_size: int, output: str) -> in
     """
     source = sample_photograph() if image is None else Path(image)
     target = check_output(Path(output), source)
-    backends = _chosen_backends(backend)
     photograph = read_image(source)
     _, height, width, _ = photograph.shape
     if kernel_size > min(height, width):
@@ -34,6 +33,7 @@ def run(*, image: str | None, backend: str, kernel_size: int, output: str) -> in
             f"--kernel-size: expected at most {min(height, width)}, since the image has {width} x {height} "
             f"pixels; got {kernel_size}"
         )
+    backends = _chosen_backends(backend)  # last, since it loads frameworks, which takes seconds
 
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
@@ -108,5 +108,5 @@ def _verdict(outcome: Outcome) -> str:
     if outcome.failure is not None:
         return "[red]failed[/red]"
     if outcome.different:
-        return f"[red]no, {len(outcome.different)} of {outcome.results} differ[/red]"
-    return f"[green]yes, all {outcome.results} results[/green]"
+        return f"[red]no ({len(outcome.different)} of {outcome.results} differ)[/red]"
+    return f"[green]yes ({outcome.results} of {outcome.results})[/green]"

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from unpoolx._layout import channel_axis, show_shape, spatial_axes, with_spatial
+from unpoolx._layout import channel_axis, product, show_shape, spatial_axes, with_spatial
 from unpoolx._window import Window
 
 
@@ -106,7 +106,7 @@ class Geometry:
     @property
     def kernel_elements(self) -> int:
         """The number of elements of the kernel."""
-        return math.prod(axis.kernel for axis in self.axes)
+        return product(axis.kernel for axis in self.axes)
 
     @property
     def offset_dtype(self) -> str:
@@ -167,14 +167,10 @@ def at_least_zero(length: Any) -> Any:
 
 
 def _check(axis: Axis, index: int, room: int, after: int) -> None:
-    where = (
-        f"spatial axis {index} of length {axis.size}, kernel_size {axis.kernel}, stride {axis.stride}, "
-        f"dilation {axis.dilation}, padding ({axis.before}, {after})"
-    )
     if room < 0:
         raise ValueError(
             f"kernel_size: expected at most {axis.size + axis.before + after} elements, the padded length, in one "
-            f"window; got a window of {axis.extent} on {where}"
+            f"window; got a window of {axis.extent} on {_describe(axis, index, after)}"
         )
     # Only windows that begin in the leading padding, and the last one, can miss every real element.
     leading = range(min(-(-axis.before // axis.stride), axis.windows))
@@ -183,8 +179,13 @@ def _check(axis: Axis, index: int, room: int, after: int) -> None:
         first = start if start >= 0 else start % axis.dilation
         if first >= axis.size or (start < 0 and first > start + axis.extent - 1):
             raise ValueError(
-                f"padding: expected every window to cover at least one element of the input; window {w} covers "
-                f"only padding on {where}. Use less padding, or a larger kernel"
+                f"padding: expected every window to cover at least one element of the input; window {w} covers only "
+                f"padding on {_describe(axis, index, after)}. Use less padding, or a larger kernel"
             )
 
 
+def _describe(axis: Axis, index: int, after: int) -> str:
+    return (
+        f"spatial axis {index} of length {axis.size}, kernel_size {axis.kernel}, stride {axis.stride}, "
+        f"dilation {axis.dilation}, padding ({axis.before}, {after})"
+    )

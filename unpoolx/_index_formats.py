@@ -18,11 +18,10 @@ They mean the same in both data formats and for any spatial rank. Several batch 
 from __future__ import annotations
 
 import difflib
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unpoolx._layout import channel_axis, spatial_axes
+from unpoolx._layout import channel_axis, product, spatial_axes
 
 if TYPE_CHECKING:
     from unpoolx._backend import Backend
@@ -68,12 +67,12 @@ class Numbering:
     @property
     def batch(self) -> Any:
         """N: every batch axis together."""
-        return math.prod(self.shape[: len(self.shape) - self.rank - 1])
+        return product(self.shape[: len(self.shape) - self.rank - 1])
 
     @property
     def count(self) -> Any:
         """The indices of one numbering: they lie in `range(count)`."""
-        plane = math.prod(self.sizes)
+        plane = product(self.sizes)
         if self.index_format == "spatial":
             return plane
         return plane * self.channels if self.index_format == "tf" else plane * self.channels * self.batch
@@ -100,8 +99,8 @@ class Numbering:
         if self.index_format == "tf":
             return plane * self.channels + c
         if self.index_format == "tf_batch":
-            return (plane + n * math.prod(self.sizes)) * self.channels + c
-        return (n * self.channels + c) * math.prod(self.sizes) + plane
+            return (plane + n * product(self.sizes)) * self.channels + c
+        return (n * self.channels + c) * product(self.sizes) + plane
 
     def decode(self, index: Any) -> tuple[Any, Any, list[Any]]:
         """The batch number, the channel and the spatial coordinates of an index in `range(count)`.
@@ -110,7 +109,7 @@ class Numbering:
         """
         n = c = None
         plane = index
-        area = math.prod(self.sizes)
+        area = product(self.sizes)
         if self.index_format in ("tf", "tf_batch"):
             c, plane = index % self.channels, index // self.channels
             if self.index_format == "tf_batch":

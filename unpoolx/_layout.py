@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 CHANNELS_LAST = "channels_last"
@@ -51,6 +52,14 @@ def with_spatial(shape: tuple[int, ...], data_format: str, sizes: tuple[int, ...
     for axis, size in zip(spatial_axes(data_format, len(sizes)), sizes, strict=True):
         result[axis] = size
     return tuple(result)
+
+
+def product(lengths: Iterable[Any]) -> Any:
+    """The product of lengths, which may be a framework's scalars. (math.prod stops PyTorch's compiler.)"""
+    result: Any = 1
+    for length in lengths:
+        result = result * length
+    return result
 
 
 def show_shape(shape: tuple[Any, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from unpoolx._arguments import bring, choose, require_integer, require_summable, same_lengths
@@ -12,6 +11,7 @@ from unpoolx._layout import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
     parse_data_format,
+    product,
     show_shape,
     spatial_axes,
 )
@@ -78,21 +78,24 @@ def _data_format(x_shape: tuple[Any, ...], shape: tuple[int, ...], given: str | 
             tuple(x_shape[i] for i in kept), tuple(shape[i] for i in kept)
         ):
             fitting.append(layout)
-    both = f"x has shape {show_shape(x_shape)}, output_shape is {shape}"
     if given is not None:
         layout, rank = parse_data_format(given)
         if layout not in fitting or rank not in (None, len(shape) - 2):
             raise ValueError(
-                f"output_shape: expected the batch and the channels of x where data_format={given!r} has them; {both}"
+                f"output_shape: expected the batch and the channels of x where data_format={given!r} has them; {_both(x_shape, shape)}"
             )
         return layout
     if not fitting:
-        raise ValueError(f"output_shape: expected the batch and the channels of x; {both}")
+        raise ValueError(f"output_shape: expected the batch and the channels of x; {_both(x_shape, shape)}")
     if len(fitting) > 1:
         raise ValueError(
-            f"data_format: expected 'channels_last' or 'channels_first', since the shapes leave it open; {both}"
+            f"data_format: expected 'channels_last' or 'channels_first', since the shapes leave it open; {_both(x_shape, shape)}"
         )
     return fitting[0]
+
+
+def _both(x_shape: tuple[Any, ...], shape: tuple[int, ...]) -> str:
+    return f"x has shape {show_shape(x_shape)}, output_shape is {shape}"
 
 
 def _slots(ops: Backend, numbers: Any, numbering: Numbering) -> tuple[int, Any]:
@@ -126,7 +129,7 @@ def _in_rows(ops: Backend, static: tuple[Numbering, str], numbers: Any) -> tuple
     index = ops.where(outside, ops.full((), slots, wide, like=index), index)
     if slots < 2**31 - 1:
         index = ops.cast(index, "int32")
-    return ops.reshape(index, [rows, math.prod(shape) // (rows * channels), channels]), outside
+    return ops.reshape(index, [rows, product(shape) // (rows * channels), channels]), outside
 
 
 def _in_memory_order(index: Any, numbering: Numbering) -> Any:

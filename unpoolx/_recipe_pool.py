@@ -24,7 +24,7 @@ def order_key(ops: Backend, x: Any) -> Any:
     if dtype == "bool":
         return ops.cast(x, "uint8")
     if dtype not in FLOAT_BITS:
-        return ops.integer_key(x)
+        return x
     layout = FLOAT_BITS[dtype]
     bits = ops.bits(x)
     key = ops.where(bits < 0, layout.negative_zero - bits, bits)

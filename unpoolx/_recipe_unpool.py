@@ -13,7 +13,6 @@ instead of assembling blocks (`unpool_strided`). None is visible in a result.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ import numpy as np
 from unpoolx import _recipe_scatter
 from unpoolx._dtypes import accumulation_dtype
 from unpoolx._geometry import Axis, Geometry
-from unpoolx._layout import CHANNELS_LAST
+from unpoolx._layout import CHANNELS_LAST, product
 
 if TYPE_CHECKING:
     from unpoolx._backend import Backend
@@ -53,7 +52,7 @@ def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool
     """The element of x that each offset names; with `winners`, zero where a later window names it too."""
     if geometry.kernel_elements > UNROLLED_ELEMENTS and not ops.mutable:
         flat, restore = _flat_positions(ops, offsets, geometry)
-        size = math.prod(geometry.spatial_shape)
+        size = product(geometry.spatial_shape)
         return restore(_recipe_scatter.take(ops, _flatten(ops, x, geometry), flat, size, winners))
     x = _padded_for_reading(ops, x, geometry)
     result = ops.full_like(offsets, 0, ops.dtype(x))
@@ -129,7 +128,7 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
     """
     padding = {}
     for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
-        longest = max((t.shift for p in range(axis.stride) for t in axis.terms(p)), default=0)
+        longest = axis.dilation * (axis.kernel - 1) // axis.stride
         padding[position] = (longest, axis.rows - axis.windows)
     x = ops.pad(x, padding, 0)
     if offsets is not None:
@@ -167,7 +166,7 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
 def unpool_numbers(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str) -> Any:
     """Offsets turned into flat positions, scattered in order."""
     flat, _ = _flat_positions(ops, offsets, geometry)
-    size = math.prod(geometry.spatial_shape)
+    size = product(geometry.spatial_shape)
     result = _recipe_scatter.scatter(ops, _flatten(ops, x, geometry), flat, size, overlap)
     return ops.reshape(result, geometry.unpooled_shape(ops.shape(x)))
 
@@ -185,7 +184,7 @@ def spatial_positions(ops: Backend, offsets: Any, geometry: Geometry, dtype: str
 
 def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     """Where no later window names the same element: found by unpooling every window's own number."""
-    count = math.prod(geometry.windows)
+    count = product(geometry.windows)
     own = ops.reshape(ops.arange(count, "int32", like=offsets), list(geometry.windows))
     if geometry.window.data_format == CHANNELS_LAST:
         own = ops.reshape(own, [*geometry.windows, 1])
@@ -255,12 +254,12 @@ def _flatten(ops: Backend, x: Any, geometry: Geometry) -> Any:
     lead = len(shape) + geometry.spatial_axes[0]
     rank = len(geometry.axes)
     tail = shape[lead + rank :] or [1]
-    return ops.reshape(x, [math.prod(shape[:lead]), math.prod(shape[lead : lead + rank]), *tail])
+    return ops.reshape(x, [product(shape[:lead]), product(shape[lead : lead + rank]), *tail])
 
 
 def _flat_positions(ops: Backend, offsets: Any, geometry: Geometry) -> tuple[Any, Any]:
     """Flat spatial positions as (rows, m, C), and the function that gives (rows, m, C) the pooled shape again."""
-    size = math.prod(geometry.spatial_shape)
+    size = product(geometry.spatial_shape)
     dtype = "int32" if not isinstance(size, int) or size < 2**31 else "int64"
     flat: Any = 0
     for axis, coordinate in zip(geometry.axes, spatial_positions(ops, offsets, geometry, dtype), strict=True):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -15,20 +15,48 @@ from unpoolx._backend import Backend
 ENTRY_POINT_GROUP = "unpoolx.backends"
 
 
+# An import statement each, not a module name for importlib: PyTorch's compiler follows only the statement, and the
+# first call may come from inside compiled code.
+
+
+def _load_numpy() -> Backend:
+    from unpoolx_backends._numpy import backend
+
+    return backend
+
+
+def _load_tensorflow() -> Backend:
+    from unpoolx_backends._tensorflow import backend
+
+    return backend
+
+
+def _load_jax() -> Backend:
+    from unpoolx_backends._jax import backend
+
+    return backend
+
+
+def _load_torch() -> Backend:
+    from unpoolx_backends._torch import backend
+
+    return backend
+
+
 class Known(NamedTuple):
-    """A backend that unpoolx brings: where it is, the framework it needs and how to install that."""
+    """A backend that unpoolx brings: how to load it, the framework it needs and how to install that."""
 
     name: str
-    module: str
+    load: Callable[[], Backend]
     framework: str
     install: str
 
 
 TABLE = (
-    Known("numpy", "unpoolx_backends._numpy", "numpy", "pip install unpoolx"),
-    Known("tf", "unpoolx_backends._tensorflow", "tensorflow", "pip install 'unpoolx[tf]'"),
-    Known("jax", "unpoolx_backends._jax", "jax", "pip install 'unpoolx[jax]'"),
-    Known("torch", "unpoolx_backends._torch", "torch", "pip install 'unpoolx[torch]'"),
+    Known("numpy", _load_numpy, "numpy", "pip install unpoolx"),
+    Known("tf", _load_tensorflow, "tensorflow", "pip install 'unpoolx[tf]'"),
+    Known("jax", _load_jax, "jax", "pip install 'unpoolx[jax]'"),
+    Known("torch", _load_torch, "torch", "pip install 'unpoolx[torch]'"),
 )
 _KNOWN = {known.name: known for known in TABLE}
 _SPELLINGS = {"tensorflow": "tf", "pytorch": "torch"}
@@ -134,8 +162,7 @@ def _load_known(known: Known) -> Backend:
             f"backend {known.name!r} needs {known.framework}, which is not installed: {known.install}",
             name=known.framework,
         )
-    backend: Backend = importlib.import_module(known.module).backend
-    return backend
+    return known.load()
 
 
 def _plugins() -> dict[str, metadata.EntryPoint]:

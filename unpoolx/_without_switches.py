@@ -52,8 +52,8 @@ def unpool_fixed(
     """
     ops, x, geometry = _prepare(x, kernel_size, stride, padding, data_format, backend)
     places = _places(position, geometry)
-    if all(axis.size == axis.windows for axis in geometry.axes):
-        return ops.copy(x)  # stride 1 and kernel 1: nothing lies between the values
+    if all(axis.stride == 1 and (axis.kernel == 1 or geometry.window.padding == "SAME") for axis in geometry.axes):
+        return ops.copy(x)  # nothing lies between the values
     return ops.fused(_fixed, (geometry, places), x)
 
 

@@ -245,7 +245,7 @@ def _linear_transpose(cotangent: Any, x: Any, *index: Any, linear_map: LinearMap
 
 
 def _linear_batch(operands: Any, axes: Any, *, linear_map: LinearMap) -> Any:
-    size = next(x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not batching.not_mapped)
+    size = next(x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not None)
     moved = [batching.bdim_at_front(x, axis, size) for x, axis in zip(operands, axes, strict=True)]
     if isinstance(linear_map, (Scatter, Take)):  # (rows, m, C): the new axis joins the rows
         rows = moved[0].shape[1]

@@ -11,13 +11,14 @@ from torch.utils import _pytree
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS, integer_range
 from unpoolx._geometry import Geometry
-from unpoolx._maps import Gather, LinearMap, Scatter, Take
+from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowSum
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches
+from unpoolx._window import Window
 
 _DTYPES = {name: getattr(torch, name) for name in ALL}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-# PyTorch moves these but neither compares nor adds nor gathers them: their bits do it as signed integers.
+# PyTorch stores these but neither compares nor adds nor gathers them: their bits do it as signed integers.
 _UNSIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
@@ -139,10 +140,6 @@ class TorchBackend(Backend):
         # By bits: a compiler may drop an addition of zero.
         return torch.where(self.bits(x.contiguous()) == layout.negative_zero, torch.zeros_like(x), x)
 
-    def integer_key(self, x: Array) -> Array:
-        signed = _UNSIGNED.get(x.dtype)
-        return x if signed is None else x.view(signed) ^ integer_range(_NAMES[signed])[0]
-
     def take_along(self, x: Array, index: Array) -> Array:
         return torch.gather(x, -2, index.long())
 
@@ -165,12 +162,21 @@ class TorchBackend(Backend):
             part.copy_(torch.where(where, part + values if add else values, part))
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        signed = _UNSIGNED.get(x.dtype)
+        if signed is not None:  # with the first bit flipped, signed integers are in the order of the unsigned ones
+            flip = integer_range(_NAMES[signed])[0]
+            values, offsets = self.max_pool(x.view(signed) ^ flip, geometry)
+            return (values ^ flip).view(x.dtype), offsets
+        if torch.compiler.is_compiling():
+            return _TracedMaxPool.apply(x, *_constants(geometry))  # type: ignore[no-any-return,no-untyped-call]
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
         signed = _UNSIGNED.get(x.dtype)
         if signed is not None:
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
+        if torch.compiler.is_compiling():
+            return _TracedLinear.apply(x, index, *_map_constants(linear_map))  # type: ignore[no-untyped-call]
         return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
 
 
@@ -275,9 +281,75 @@ class _Linear(torch.autograd.Function):
         return backend.linear(linear_map, moved[0], moved[1]), 0
 
 
+# In compiled code: the tracer takes no forward mode or vmap rule of ours, and only constants and lengths as arguments.
+
+
+def _constants(geometry: Geometry) -> tuple[Any, ...]:
+    w = geometry.window
+    fixed = (w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, w.data_format)
+    return (fixed, *geometry.spatial_shape)
+
+
+def _geometry(fixed: Any, *sizes: int) -> Geometry:
+    kernel, stride, padding, dilation, ceil_mode, data_format = fixed
+    window = Window(
+        kernel, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format
+    )
+    return Geometry.of_spatial(window, sizes)
+
+
+def _map_constants(linear_map: LinearMap) -> tuple[Any, ...]:
+    kind = type(linear_map)
+    if isinstance(linear_map, (Spread, WindowSum)):
+        return (kind, None, *_constants(linear_map.geometry))
+    option = linear_map.overlap if isinstance(linear_map, (Unpool, Scatter)) else linear_map.winners
+    if isinstance(linear_map, (Scatter, Take)):
+        return kind, option, None, linear_map.size
+    return (kind, option, *_constants(linear_map.geometry))
+
+
+def _linear_map(kind: Any, option: Any, fixed: Any, *sizes: int) -> LinearMap:
+    subject = sizes[0] if fixed is None else _geometry(fixed, *sizes)
+    return kind(subject) if option is None else kind(subject, option)  # type: ignore[no-any-return]
+
+
+class _TracedMaxPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Array, *constants: Any) -> tuple[Array, Array]:
+        values, offsets = max_pool(backend, _geometry(*constants), x)
+        ctx.constants = constants
+        ctx.mark_non_differentiable(offsets)
+        ctx.save_for_backward(offsets)
+        return values, offsets
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array, _: Any) -> Any:
+        (offsets,) = ctx.saved_tensors
+        adjoint = Gather(_geometry(*ctx.constants)).adjoint
+        return (adjoint.apply(backend, cotangent, offsets), *(None for _ in ctx.constants))
+
+
+class _TracedLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Array, index: Array | None, *constants: Any) -> Array:
+        ctx.constants = constants
+        ctx.save_for_backward(index)
+        return _linear_map(*constants).apply(backend, x, index)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array) -> Any:
+        (index,) = ctx.saved_tensors
+        adjoint: LinearMap = _linear_map(*ctx.constants).adjoint
+        return (adjoint.apply(backend, cotangent, index), None, *(None for _ in ctx.constants))
+
+
 _pytree.register_pytree_node(
     Switches,
     lambda s: ([s.offsets], (s.window, s.spatial_shape)),
     lambda children, static: Switches.trusted(children[0], *static),
     serialized_type_name="unpoolx.Switches",
+    flatten_with_keys_fn=lambda s: (
+        [(_pytree.GetAttrKey("offsets"), s.offsets)],
+        (s.window, s.spatial_shape),
+    ),
 )
