@@ -85,30 +85,40 @@ class Take:
 
 @dataclass(frozen=True)
 class Spread:
-    """Give each value to every real element of its window, and add where windows overlap. The index is None."""
+    """Give each value to every real element of its window, and add where windows overlap. The index is None.
+
+    From the dtype `wide`, in which it adds, to `narrow`.
+    """
 
     geometry: Geometry
+    wide: str
+    narrow: str
 
     @property
     def adjoint(self) -> WindowSum:
-        return WindowSum(self.geometry)
+        return WindowSum(self.geometry, self.wide, self.narrow)
 
     def apply(self, ops: Backend, x: Any, index: None) -> Any:
-        return _recipe_unpool.spread(ops, x, self.geometry)
+        return ops.positive_zero(ops.cast(_recipe_unpool.spread(ops, x, self.geometry), self.narrow))
 
 
 @dataclass(frozen=True)
 class WindowSum:
-    """The sum of the real elements of each window, in row-major order of the kernel. The index is None."""
+    """The sum of the real elements of each window, in row-major order of the kernel. The index is None.
+
+    From the dtype `narrow` to `wide`, in which it adds.
+    """
 
     geometry: Geometry
+    wide: str
+    narrow: str
 
     @property
     def adjoint(self) -> Spread:
-        return Spread(self.geometry)
+        return Spread(self.geometry, self.wide, self.narrow)
 
     def apply(self, ops: Backend, x: Any, index: None) -> Any:
-        return _recipe_unpool.window_sum(ops, x, self.geometry)
+        return _recipe_unpool.window_sum(ops, ops.cast(x, self.wide), self.geometry)
 
 
 LinearMap = Unpool | Gather | Scatter | Take | Spread | WindowSum

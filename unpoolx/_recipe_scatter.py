@@ -25,7 +25,7 @@ def scatter(ops: Backend, x: Any, index: Any, size: Any, overlap: str) -> Any:
     if overlap == "sum":
         dtype = ops.dtype(x)
         total = ops.ordered_sum(ops.cast(x, accumulation_dtype(dtype)), index, size)
-        return ops.cast(ops.positive_zero(total), dtype)
+        return ops.positive_zero(ops.cast(total, dtype))
     writer = ops.last_writer(index, size)
     if ops.shape(x)[-2] == 0:  # there is nothing to read, not even from a slot that loses
         return ops.full_like(writer, 0, ops.dtype(x))

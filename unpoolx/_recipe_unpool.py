@@ -42,10 +42,9 @@ def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str)
     elif geometry.kernel_elements <= UNROLLED_ELEMENTS:
         result = unpool_phases(ops, x, offsets, geometry, overlap)
     else:
-        return ops.cast(unpool_numbers(ops, x, offsets, geometry, overlap), dtype)
-    if overlap == "sum":
-        result = ops.cast(ops.positive_zero(result), dtype)
-    return result
+        result = unpool_numbers(ops, x, offsets, geometry, overlap)
+    # The sign is settled last: a small negative sum in half precision is rounded to zero as well.
+    return ops.positive_zero(ops.cast(result, dtype)) if overlap == "sum" else result
 
 
 def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool) -> Any:
@@ -65,8 +64,8 @@ def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool
 def spread(ops: Backend, x: Any, geometry: Geometry) -> Any:
     """Each value at every real element of its window, added in row-major order of the windows."""
     if ops.mutable:
-        return ops.positive_zero(unpool_strided(ops, x, None, geometry, "sum"))
-    return ops.positive_zero(unpool_phases(ops, x, None, geometry, "sum"))
+        return unpool_strided(ops, x, None, geometry, "sum")
+    return unpool_phases(ops, x, None, geometry, "sum")
 
 
 def window_sum(ops: Backend, x: Any, geometry: Geometry) -> Any:

@@ -159,10 +159,11 @@ def unpool_average(
 
 
 def _average(ops: Backend, geometry: Geometry, x: Any) -> Any:
-    dtype = ops.dtype(x)
-    x = ops.cast(x, accumulation_dtype(dtype))
-    x = ops.divide(x, ops.cast(_real_elements(ops, geometry, x), ops.dtype(x)))
-    return ops.cast(ops.linear(Spread(geometry), x, None), dtype)
+    narrow = ops.dtype(x)
+    wide = accumulation_dtype(narrow)
+    x = ops.cast(x, wide)
+    x = ops.divide(x, ops.cast(_real_elements(ops, geometry, x), wide))
+    return ops.linear(Spread(geometry, wide, narrow), x, None)
 
 
 def _prepare(

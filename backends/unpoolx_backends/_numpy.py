@@ -67,7 +67,7 @@ class NumpyBackend(Backend):
         return True
 
     def cast(self, x: Array, dtype: str) -> Array:
-        with np.errstate(over="ignore"):  # a sum beyond float16 is infinite, and that is its value
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum beyond float16 is infinite; a NaN stays one
             return x.astype(_dtype(dtype), copy=False)
 
     def copy(self, x: Array) -> Array:
@@ -115,11 +115,16 @@ class NumpyBackend(Backend):
         return np.where(condition, x, y)
 
     def divide(self, x: Array, count: Array) -> Array:
-        return x / count
+        with np.errstate(invalid="ignore"):  # a signalling NaN stays a NaN
+            return x / count
 
     def positive_zero(self, x: Array) -> Array:
-        # 0 + x is +0.0 for either zero and x itself for the rest, a subnormal number included.
-        return x + np.zeros((), x.dtype) if x.dtype.kind in "fcV" else x
+        if x.dtype.kind == "c":
+            result = np.empty_like(x)
+            result.real, result.imag = self.positive_zero(x.real), self.positive_zero(x.imag)
+            return result
+        layout = FLOAT_BITS.get(x.dtype.name)
+        return x if layout is None else np.where(self.bits(x) == layout.negative_zero, np.zeros((), x.dtype), x)
 
     def take_along(self, x: Array, index: Array) -> Array:
         return np.take_along_axis(x, index, axis=-2)

@@ -301,16 +301,16 @@ def _geometry(fixed: Any, *sizes: int) -> Geometry:
 def _map_constants(linear_map: LinearMap) -> tuple[Any, ...]:
     kind = type(linear_map)
     if isinstance(linear_map, (Spread, WindowSum)):
-        return (kind, None, *_constants(linear_map.geometry))
+        return (kind, (linear_map.wide, linear_map.narrow), *_constants(linear_map.geometry))
     option = linear_map.overlap if isinstance(linear_map, (Unpool, Scatter)) else linear_map.winners
     if isinstance(linear_map, (Scatter, Take)):
-        return kind, option, None, linear_map.size
-    return (kind, option, *_constants(linear_map.geometry))
+        return kind, (option,), None, linear_map.size
+    return (kind, (option,), *_constants(linear_map.geometry))
 
 
 def _linear_map(kind: Any, option: Any, fixed: Any, *sizes: int) -> LinearMap:
     subject = sizes[0] if fixed is None else _geometry(fixed, *sizes)
-    return kind(subject) if option is None else kind(subject, option)  # type: ignore[no-any-return]
+    return kind(subject, *option)  # type: ignore[no-any-return]
 
 
 class _TracedMaxPool(torch.autograd.Function):

@@ -1,0 +1,89 @@
+"""Options, the frameworks' set-up, the backends as a fixture, and the count of generated cases."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness import BACKENDS, CASES, Harness, UnavailableError
+
+# Generated cases per function and backend that a full run must reach.
+ENOUGH_CASES = 2000
+
+settings.register_profile(
+    "ci",
+    deadline=None,  # the first case of a geometry compiles
+    database=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors],
+)
+settings.register_profile("deep", settings.get_profile("ci"), derandomize=False, max_examples=5000)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=60, phases=[__import__("hypothesis").Phase.generate])
+settings.load_profile(os.environ.get("UNPOOLX_PROFILE", "ci"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", choices=("cpu", "cuda"), default="cpu", help="where the backends' arrays live")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rule(*names): the rules of docs/semantics.md that the test holds")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_CaseCount(), "unpoolx-case-count")
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def on(request: pytest.FixtureRequest) -> Harness:
+    """A backend, and the ways between its arrays and NumPy's."""
+    return _harness(request, request.param)
+
+
+@pytest.fixture(scope="session", params=[name for name in BACKENDS if name != "numpy"])
+def on_framework(request: pytest.FixtureRequest) -> Harness:
+    """A backend that has gradients and compiled code."""
+    return _harness(request, request.param)
+
+
+def _harness(request: pytest.FixtureRequest, name: str) -> Harness:
+    try:
+        return Harness.of(name, request.config.getoption("--device"))
+    except UnavailableError as reason:
+        pytest.skip(str(reason))
+
+
+class _CaseCount:
+    """Adds up, over all worker processes, how many generated cases each function ran on each backend."""
+
+    def __init__(self) -> None:
+        self.cases: Counter[str] = Counter()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        self.cases.update(getattr(node, "workeroutput", {}).get("cases", {}))
+
+    def pytest_terminal_summary(self, terminalreporter: object, config: pytest.Config) -> None:
+        if not self.cases:
+            self.cases.update(CASES)
+        if not self.cases:
+            return
+        terminalreporter.section("generated cases, compared bit for bit with the oracle")
+        functions = sorted({key.partition("/")[0] for key in self.cases})
+        for function in functions:
+            counts = ", ".join(f"{name} {self.cases[f'{function}/{name}']:,}" for name in BACKENDS)
+            terminalreporter.write_line(f"{function}: {counts}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cases"] = dict(CASES)

@@ -1,0 +1,53 @@
+"""Hypothesis strategies for pooling and unpooling: geometries, dtypes, contents, switches and raw indices.
+
+They need the package hypothesis (and ml_dtypes for bfloat16). A typical property::
+
+    @given(st.data())
+    def test_round_trip(data):
+        geometry = data.draw(windows())
+        x = data.draw(arrays(geometry.shape, data.draw(dtypes())))
+        values, offsets = oracle.max_pool(x, **geometry.arguments)
+"""
+
+from ._strategies_arrays import (
+    COMPLEX_DTYPES,
+    FLOAT_DTYPES,
+    INTEGER_DTYPES,
+    POOL_DTYPES,
+    RawIndices,
+    arrays,
+    dtype_of,
+    dtypes,
+    exact_arrays,
+    offsets_for,
+    raw_indices,
+    special_values,
+)
+from ._strategies_illegal import IllegalWindow, illegal_windows
+from ._strategies_windows import (
+    KERNEL_FORMS,
+    PADDING_FORMS,
+    Geometry,
+    windows,
+)
+
+__all__ = [
+    "COMPLEX_DTYPES",
+    "FLOAT_DTYPES",
+    "INTEGER_DTYPES",
+    "KERNEL_FORMS",
+    "PADDING_FORMS",
+    "POOL_DTYPES",
+    "Geometry",
+    "IllegalWindow",
+    "RawIndices",
+    "arrays",
+    "dtype_of",
+    "dtypes",
+    "exact_arrays",
+    "illegal_windows",
+    "offsets_for",
+    "raw_indices",
+    "special_values",
+    "windows",
+]
