@@ -29,7 +29,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors],
 )
 settings.register_profile("deep", settings.get_profile("ci"), derandomize=False, max_examples=5000)
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=60, phases=[__import__("hypothesis").Phase.generate])
+settings.register_profile(
+    "quick", settings.get_profile("ci"), max_examples=60, phases=[__import__("hypothesis").Phase.generate]
+)
 settings.load_profile(os.environ.get("UNPOOLX_PROFILE", "ci"))
 
 

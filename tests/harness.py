@@ -56,6 +56,7 @@ class Harness:
 
     @classmethod
     def of(cls, name: str, device: str) -> Harness:
+        """The backend of a name on a device, or `UnavailableError` with the reason."""
         if not importlib.util.find_spec(FRAMEWORKS[name]):
             raise UnavailableError(f"{FRAMEWORKS[name]} is not installed")
         _set_up()
@@ -74,6 +75,7 @@ class Harness:
 
     @property
     def backend(self) -> unpoolx.Backend:
+        """The backend itself."""
         return unpoolx.get_backend(self.name)
 
     def array(self, x: np.ndarray) -> Any:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import unpoolx
 from harness import Harness, window_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import unpoolx
 from unpoolx.testing import oracle
 from unpoolx.testing import strategies as xst
 from unpoolx.testing.compare import assert_same_bits, assert_sum_bits
@@ -25,7 +26,26 @@ def several(data: st.DataObject, shape: tuple[int, ...], dtype: str, **without: 
     return [data.draw(xst.arrays(shape, dtype, **without)) for _ in range(ARRAYS)]
 
 
-@pytest.mark.rule("P1", "P2", "P3", "P4", "P5", "P6", "P7", "S1", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W10", "L1", "L2")
+@pytest.mark.rule(
+    "P1",
+    "P2",
+    "P3",
+    "P4",
+    "P5",
+    "P6",
+    "P7",
+    "S1",
+    "W1",
+    "W2",
+    "W3",
+    "W4",
+    "W5",
+    "W6",
+    "W7",
+    "W10",
+    "L1",
+    "L2",
+)
 @settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
 @given(data=st.data())
 def test_max_pool_gives_the_oracles_bits_and_its_switches_bring_them_back(on: Harness, data: st.DataObject) -> None:
@@ -58,7 +78,9 @@ def test_unpool_last_gives_the_oracles_bits(on: Harness, data: st.DataObject) ->
         expected = oracle.unpool(y, offsets, spatial_shape=geometry.spatial_shape, **geometry.arguments)
         switches = on.switches(offsets, window, geometry.spatial_shape)
         ours = on.numpy(unpoolx.unpool(on.array(y), switches))
-        assert_same_bits(ours, expected, what=f"unpool last on {on.name}, {dtype}{geometry.shape}, {geometry.arguments}")
+        assert_same_bits(
+            ours, expected, what=f"unpool last on {on.name}, {dtype}{geometry.shape}, {geometry.arguments}"
+        )
     on.count("unpool last", ARRAYS)
 
 
@@ -121,7 +143,9 @@ def test_index_formats_give_the_oracles_numbers_and_come_back(on: Harness, data:
     for _ in range(ARRAYS):
         offsets = data.draw(xst.offsets_for(geometry))
         switches = on.switches(offsets, window, geometry.spatial_shape)
-        expected = oracle.to_indices(offsets, input_shape=geometry.shape, index_format=index_format, **geometry.arguments)
+        expected = oracle.to_indices(
+            offsets, input_shape=geometry.shape, index_format=index_format, **geometry.arguments
+        )
         indices = switches.to_indices(index_format)
         what = f"to_indices({index_format!r}) on {on.name}, {geometry}"
         if index_format == "window":
@@ -142,7 +166,9 @@ def plain_geometry(draw: st.DrawFn, *, strides: bool = True) -> tuple[tuple[int,
     kernel = draw(st.tuples(*[st.integers(1, most)] * rank) | st.integers(1, most))
     stride = draw(st.none() | st.integers(1, 3) | st.tuples(*[st.integers(1, 3)] * rank)) if strides else None
     a_tuple = isinstance(kernel, tuple) or isinstance(stride, tuple)
-    batch = draw(st.lists(st.integers(0, 2), max_size=2) if a_tuple else st.lists(st.integers(0, 2), min_size=1, max_size=1))
+    batch = draw(
+        st.lists(st.integers(0, 2), max_size=2) if a_tuple else st.lists(st.integers(0, 2), min_size=1, max_size=1)
+    )
     spatial = draw(st.lists(st.integers(1, most), min_size=rank, max_size=rank))
     channels = draw(st.integers(0, 3))
     data_format = draw(st.sampled_from(("channels_last", "channels_first")))

@@ -112,15 +112,10 @@ def test_the_chosen_backend_is_the_only_one_in_the_table(
 
 @pytest.mark.parametrize("kernel_size", [1, 2, 5, 7])
 @pytest.mark.parametrize("size", [(7, 7), (7, 90), (300, 9)])
-def test_every_size_and_kernel_gives_a_picture(
-    size: tuple[int, int], kernel_size: int, tmp_path: Path
-) -> None:
+def test_every_size_and_kernel_gives_a_picture(size: tuple[int, int], kernel_size: int, tmp_path: Path) -> None:
     Image.fromarray(noise(*size)).save(tmp_path / "image.png")
     output = tmp_path / "picture.png"
-    assert (
-        demo(tmp_path / "image.png", "--backend", "numpy", "--kernel-size", kernel_size, "--output", output)
-        == 0
-    )
+    assert demo(tmp_path / "image.png", "--backend", "numpy", "--kernel-size", kernel_size, "--output", output) == 0
     with Image.open(output) as image:
         image.load()
         assert image.width > 1500
@@ -174,9 +169,7 @@ def test_backends_that_are_absent_or_broken_are_listed_as_such(
 ) -> None:
     (numpy,) = (info for info in unpoolx.backends() if info.name == "numpy")
     made = {"devices": (), "version": None}
-    absent = dataclasses.replace(
-        numpy, name="absent", installed=False, install="pip install it", error=None, **made
-    )
+    absent = dataclasses.replace(numpy, name="absent", installed=False, install="pip install it", error=None, **made)
     broken = dataclasses.replace(numpy, name="broken", installed=True, error="ImportError: no\nluck", **made)
     monkeypatch.setattr(unpoolx, "backends", lambda: (numpy, absent, broken))
     assert main(["backends"]) == 0
@@ -459,9 +452,7 @@ def test_a_missing_demo_extra_is_one_line_with_the_command(
     assert_fails(demo(), capsys, package, "pip install 'unpoolx[demo]'")
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["paint"], ["demo", "--colour"], ["backends", "x"], ["demo", "a", "b"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["demo", "--colour"], ["backends", "x"], ["demo", "a", "b"]])
 def test_a_command_line_that_makes_no_sense_is_one_line(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

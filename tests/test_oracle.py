@@ -229,17 +229,13 @@ def test_sum_rounds_wraps_and_signs():
 
 def test_half_is_summed_in_float32_and_rounded_once():
     x = row([2048, 1, 1], "float16")  # 2048 + 1 rounds to 2048 in float16, so a narrow sum would lose both
-    got = oracle.unpool(
-        x, row([2, 1, 0], "uint8"), spatial_shape=(5,), kernel_size=3, stride=1, overlap="sum"
-    )
+    got = oracle.unpool(x, row([2, 1, 0], "uint8"), spatial_shape=(5,), kernel_size=3, stride=1, overlap="sum")
     assert_same_bits(got, row([0, 0, 2050, 0, 0], "float16"), what="sum")
 
 
 def test_sum_in_order():
     x = row([1e8, 1, -1e8])  # (1e8 + 1) - 1e8 is 0 in float32; in another order it is 1
-    got = oracle.unpool(
-        x, row([2, 1, 0], "uint8"), spatial_shape=(5,), kernel_size=3, stride=1, overlap="sum"
-    )
+    got = oracle.unpool(x, row([2, 1, 0], "uint8"), spatial_shape=(5,), kernel_size=3, stride=1, overlap="sum")
     assert_same_bits(got, row([0, 0, 0, 0, 0]), what="sum")
 
 
@@ -338,9 +334,7 @@ def raw(values, indices, size, **more):
 def test_duplicate_raw_indices():
     assert raw([1, 2], [1, 1], 4).ravel().tolist() == [0, 2, 0, 0]  # T1
     assert raw([1, 2], [1, 1], 4, overlap="sum").ravel().tolist() == [0, 3, 0, 0]
-    gradient = oracle.unpool_indices_last_gradient(
-        row([5, 6, 7, 8]), row([1, 1], "int64"), index_format="spatial"
-    )
+    gradient = oracle.unpool_indices_last_gradient(row([5, 6, 7, 8]), row([1, 1], "int64"), index_format="spatial")
     assert gradient.ravel().tolist() == [0, 6]  # T2
     read = oracle.gather_indices(row([5, 6, 7, 8]), row([1, 1], "int64"), index_format="spatial")
     assert read.ravel().tolist() == [6, 6]
@@ -443,7 +437,5 @@ def test_bfloat16():
     values, offsets = oracle.max_pool(x, 3)
     assert_same_bits(values, row([256], ml_dtypes.bfloat16), what="values")
     assert offsets.ravel().tolist() == [0]
-    got = oracle.unpool(
-        x, row([2, 1, 0], "uint8"), spatial_shape=(5,), kernel_size=3, stride=1, overlap="sum"
-    )
+    got = oracle.unpool(x, row([2, 1, 0], "uint8"), spatial_shape=(5,), kernel_size=3, stride=1, overlap="sum")
     assert_same_bits(got, row([0, 0, 258, 0, 0], ml_dtypes.bfloat16), what="sum")

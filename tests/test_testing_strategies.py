@@ -71,9 +71,7 @@ def test_windows_have_the_promised_variety(geometries):
             seen["dilated"] += d > 1 and k > 1
         seen["uneven padding"] += window.before != window.after
     promised = [f"rank {d}" for d in (1, 2, 3)] + [f"batch axes {b}" for b in (0, 1, 2)]
-    promised += [f"kernel_size {f}" for f in ("int", "tuple")] + [
-        f"stride {f}" for f in ("None", "int", "tuple")
-    ]
+    promised += [f"kernel_size {f}" for f in ("int", "tuple")] + [f"stride {f}" for f in ("None", "int", "tuple")]
     promised += [f"padding {f}" for f in ("VALID", "SAME", "SAME_LOWER", "int", "tuple", "pairs")]
     promised += [f"dilation {f}" for f in ("int", "tuple")]
     names = ("channels_last", "channels_first", "NWC", "NCW", "NHWC", "NCHW", "NDHWC", "NCDHW")
@@ -107,9 +105,7 @@ def test_options_leave_cases_out():
     for form_ in ours.PADDING_FORMS:
         drawn = {form(g.arguments["padding"]) for g in collect(ours.windows(padding_forms=[form_]), 60)}
         assert drawn == {"tuple" if form_ == "per_axis" else form_}
-    assert {form(g.arguments["kernel_size"]) for g in collect(ours.windows(kernel_forms=["int"]), 60)} == {
-        "int"
-    }
+    assert {form(g.arguments["kernel_size"]) for g in collect(ours.windows(kernel_forms=["int"]), 60)} == {"int"}
 
 
 def test_illegal_windows_are_illegal():

@@ -22,9 +22,7 @@ def as_window(
 ) -> Window:
     """The window that the arguments of a function describe."""
     if not isinstance(kernel_size, Window):
-        return Window(
-            kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format
-        )
+        return Window(kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format)
     given = (stride, padding, dilation, ceil_mode, data_format)
     if given != (None, "VALID", 1, False, "channels_last"):
         raise TypeError(

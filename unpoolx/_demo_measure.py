@@ -98,9 +98,7 @@ def measure(
                 outcome.failure = f"{step}: {type(error).__name__}: {error}"
                 continue
             outcome.results += len(names)
-            outcome.different += [
-                name for name, a, b in zip(names, got, expected, strict=True) if not same_bits(a, b)
-            ]
+            outcome.different += [name for name, a, b in zip(names, got, expected, strict=True) if not same_bits(a, b)]
             if outcome is outcomes[0]:
                 result = got[0]
         if step == "max_pool":

@@ -20,7 +20,8 @@ def offsets_from_window(ops: Backend, numbers: Any, geometry: Geometry) -> Any:
             f"offsets: expected the spatial lengths {windows}, one number for each window of {geometry.window} over "
             f"{geometry.spatial_shape}; got shape {show_shape(shape)}"
         )
-    return _checked(ops, numbers, *ops.fused(_from_window, geometry, numbers), geometry, "window")
+    offset, valid = ops.fused(_from_window, geometry, numbers)
+    return _checked(ops, numbers, offset, valid, geometry, "window")
 
 
 def _from_window(ops: Backend, geometry: Geometry, numbers: Any) -> tuple[Any, Any]:
@@ -31,14 +32,13 @@ def _from_window(ops: Backend, geometry: Geometry, numbers: Any) -> tuple[Any, A
     return numbers, valid
 
 
-def offsets_from_flat(
-    ops: Backend, indices: Any, geometry: Geometry, shape: tuple[int, ...], index_format: str
-) -> Any:
+def offsets_from_flat(ops: Backend, indices: Any, geometry: Geometry, shape: tuple[int, ...], index_format: str) -> Any:
     """Offsets from flat indices over an input of the full shape `shape`."""
     numbering = Numbering(index_format, geometry.window.data_format, shape, len(geometry.axes))
     if 0 in shape:
         return ops.full_like(indices, 0, geometry.offset_dtype)
-    return _checked(ops, indices, *ops.fused(_from_flat, (numbering, geometry), indices), geometry, index_format)
+    offset, valid = ops.fused(_from_flat, (numbering, geometry), indices)
+    return _checked(ops, indices, offset, valid, geometry, index_format)
 
 
 def _from_flat(ops: Backend, static: tuple[Numbering, Geometry], indices: Any) -> tuple[Any, Any]:
@@ -88,4 +88,3 @@ def _checked(ops: Backend, given: Any, offset: Any, valid: Any, geometry: Geomet
     return ops.cast(
         ops.where(valid, offset, ops.full((), nowhere, ops.dtype(offset), like=offset)), geometry.offset_dtype
     )
-

@@ -132,8 +132,7 @@ def unpool(
     geometry = switches.geometry
     if not same_lengths(ops.shape(x), ops.shape(offsets)):
         raise ValueError(
-            f"x: expected the shape of the switches, {show_shape(ops.shape(offsets))}; "
-            f"got {show_shape(ops.shape(x))}"
+            f"x: expected the shape of the switches, {show_shape(ops.shape(offsets))}; got {show_shape(ops.shape(x))}"
         )
     return ops.linear(Unpool(geometry, overlap), x, offsets)
 
@@ -166,7 +165,8 @@ def gather(x: Any, switches: Switches, *, backend: str | Backend | None = None) 
     """
     if not isinstance(switches, Switches):
         raise TypeError(
-            f"switches: expected Switches; got {type(switches).__name__}. Switches.from_indices makes them of flat indices"
+            f"switches: expected Switches; got {type(switches).__name__}. "
+            f"Switches.from_indices makes them of flat indices"
         )
     ops = choose(backend, x=x, switches=switches.offsets)
     x, offsets = bring(ops, x=x, switches=switches.offsets)

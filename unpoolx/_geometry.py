@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from unpoolx._layout import channel_axis, product, show_shape, spatial_axes, with_spatial
 from unpoolx._window import Window
 
+Length = Any
+"""An int, or a framework's scalar for a length that is not known while tracing."""
+
 
 class Term(NamedTuple):
     """One kernel element that can reach a phase of the output: the window `shift` before, at `element`."""
@@ -25,12 +28,12 @@ class Term(NamedTuple):
 class Axis:
     """One spatial axis: `size` elements, `windows` windows; window w begins at `w*stride - before`."""
 
-    size: int
+    size: Length
     kernel: int
     stride: int
     dilation: int
-    before: int
-    windows: int
+    before: Length
+    windows: Length
 
     @property
     def extent(self) -> int:
@@ -38,7 +41,7 @@ class Axis:
         return self.dilation * (self.kernel - 1) + 1
 
     @property
-    def rows(self) -> int:
+    def rows(self) -> Length:
         """The stride-long blocks that cover the axis and its leading padding."""
         return (self.before + self.size + self.stride - 1) // self.stride
 
@@ -106,7 +109,7 @@ class Geometry:
     @property
     def kernel_elements(self) -> int:
         """The number of elements of the kernel."""
-        return product(axis.kernel for axis in self.axes)
+        return int(product(axis.kernel for axis in self.axes))
 
     @property
     def offset_dtype(self) -> str:
@@ -146,7 +149,7 @@ def _axis(window: Window, index: int, size: Any) -> Axis:
             before = (total + (padding == "SAME_LOWER")) // 2
             after = total - before
     else:
-        pair = padding[index]
+        pair = padding[index]  # type: ignore[index]  # a fixed window holds tuples
         before, after = pair if isinstance(pair, tuple) else (pair, pair)
     room = size + before + after - extent
     if window.ceil_mode:
@@ -166,7 +169,7 @@ def at_least_zero(length: Any) -> Any:
     return (length + abs(length)) // 2  # arithmetic alone, so that an unknown length stays one expression
 
 
-def _check(axis: Axis, index: int, room: int, after: int) -> None:
+def _check(axis: Axis, index: int, room: Length, after: Length) -> None:
     if room < 0:
         raise ValueError(
             f"kernel_size: expected at most {axis.size + axis.before + after} elements, the padded length, in one "
@@ -184,7 +187,7 @@ def _check(axis: Axis, index: int, room: int, after: int) -> None:
             )
 
 
-def _describe(axis: Axis, index: int, after: int) -> str:
+def _describe(axis: Axis, index: int, after: Length) -> str:
     return (
         f"spatial axis {index} of length {axis.size}, kernel_size {axis.kernel}, stride {axis.stride}, "
         f"dilation {axis.dilation}, padding ({axis.before}, {after})"

@@ -55,7 +55,8 @@ def with_spatial(shape: tuple[int, ...], data_format: str, sizes: tuple[int, ...
 
 
 def product(lengths: Iterable[Any]) -> Any:
-    """The product of lengths, which may be a framework's scalars. (math.prod stops PyTorch's compiler.)"""
+    """The product of lengths, which may be a framework's scalars."""
+    # math.prod would stop PyTorch's compiler.
     result: Any = 1
     for length in lengths:
         result = result * length

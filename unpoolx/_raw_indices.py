@@ -74,22 +74,22 @@ def _data_format(x_shape: tuple[Any, ...], shape: tuple[int, ...], given: str | 
     for layout in (CHANNELS_LAST, CHANNELS_FIRST):
         spatial = {axis % len(shape) for axis in spatial_axes(layout, len(shape) - 2)}
         kept = [i for i in range(len(shape)) if i not in spatial]
-        if len(x_shape) == len(shape) and same_lengths(
-            tuple(x_shape[i] for i in kept), tuple(shape[i] for i in kept)
-        ):
+        if len(x_shape) == len(shape) and same_lengths(tuple(x_shape[i] for i in kept), tuple(shape[i] for i in kept)):
             fitting.append(layout)
     if given is not None:
         layout, rank = parse_data_format(given)
         if layout not in fitting or rank not in (None, len(shape) - 2):
             raise ValueError(
-                f"output_shape: expected the batch and the channels of x where data_format={given!r} has them; {_both(x_shape, shape)}"
+                f"output_shape: expected the batch and the channels of x where data_format={given!r} has them; "
+                f"{_both(x_shape, shape)}"
             )
         return layout
     if not fitting:
         raise ValueError(f"output_shape: expected the batch and the channels of x; {_both(x_shape, shape)}")
     if len(fitting) > 1:
         raise ValueError(
-            f"data_format: expected 'channels_last' or 'channels_first', since the shapes leave it open; {_both(x_shape, shape)}"
+            f"data_format: expected 'channels_last' or 'channels_first', since the shapes leave it open; "
+            f"{_both(x_shape, shape)}"
         )
     return fitting[0]
 

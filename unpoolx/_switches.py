@@ -74,9 +74,7 @@ class Switches:
         return switches
 
     @classmethod
-    def from_indices(
-        cls, indices: Any, window: Window, input_shape: tuple[int, ...], *, index_format: str
-    ) -> Switches:
+    def from_indices(cls, indices: Any, window: Window, input_shape: tuple[int, ...], *, index_format: str) -> Switches:
         """Switches from the flat indices that a framework hands out. The indices are left as they are.
 
         Args:

@@ -48,9 +48,7 @@ def _parse_padding(padding: object) -> Padding:
         pairs = []
         for i, pair in enumerate(padding):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise ValueError(
-                    f"padding[{i}]: expected a (before, after) pair, as on the other axes; got {pair!r}"
-                )
+                raise ValueError(f"padding[{i}]: expected a (before, after) pair, as on the other axes; got {pair!r}")
             pairs.append(
                 (
                     whole_number(pair[0], f"padding[{i}][0]", 0),

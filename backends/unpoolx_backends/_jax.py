@@ -117,7 +117,7 @@ class JaxBackend(Backend):
     def divide(self, x: Array, count: Array) -> Array:
         # XLA turns a division by a constant into a product with its reciprocal, which rounds differently. A divisor
         # that depends on x keeps the division; a NaN divided by one is a NaN too.
-        return x / jnp.where(x != x, jnp.ones((), x.dtype), count)
+        return x / jnp.where(jnp.isnan(x), jnp.ones((), x.dtype), count)
 
     def positive_zero(self, x: Array) -> Array:
         if jnp.iscomplexobj(x):

@@ -122,7 +122,7 @@ class TensorflowBackend(Backend):
     def divide(self, x: Array, count: Array) -> Array:
         # XLA turns a division by a constant into a product with its reciprocal, which rounds differently. A divisor
         # that depends on x keeps the division; a NaN divided by one is a NaN too.
-        return x / tf.where(x != x, tf.ones([], x.dtype), count)
+        return x / tf.where(tf.math.is_nan(x), tf.ones([], x.dtype), count)
 
     def positive_zero(self, x: Array) -> Array:
         if x.dtype.is_complex:
@@ -188,7 +188,8 @@ class TensorflowBackend(Backend):
         return mapped(x)
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
-        if hasattr(arrays[0], "numpy") and arrays[0].shape.num_elements() >= COMPILED_ELEMENTS:
+        first: Any = arrays[0]
+        if hasattr(first, "numpy") and first.shape.num_elements() >= COMPILED_ELEMENTS:
             return _compiled(function, static)(*arrays)
         return function(self, static, *arrays)
 

@@ -84,7 +84,9 @@ class TorchBackend(Backend):
         return str(x.device)
 
     def is_concrete(self, x: Array) -> bool:
-        return not (torch.compiler.is_compiling() or torch._C._functorch.is_batchedtensor(x))
+        if torch.compiler.is_compiling():
+            return False
+        return not torch._C._functorch.is_batchedtensor(x)  # noqa: SLF001  # PyTorch has no public way to ask
 
     def cast(self, x: Array, dtype: str) -> Array:
         return x.to(_DTYPES[dtype])
@@ -213,7 +215,7 @@ def _ordered_sum_op(x: torch.Tensor, index: torch.Tensor, size: int) -> torch.Te
 
 
 @_ordered_sum_op.register_fake
-def _(x: torch.Tensor, index: torch.Tensor, size: int) -> torch.Tensor:
+def _ordered_sum_shape(x: torch.Tensor, index: torch.Tensor, size: int) -> torch.Tensor:  # noqa: ARG001  # theirs
     return x.new_empty((x.shape[0], size, x.shape[2]))
 
 
@@ -292,9 +294,7 @@ def _constants(geometry: Geometry) -> tuple[Any, ...]:
 
 def _geometry(fixed: Any, *sizes: int) -> Geometry:
     kernel, stride, padding, dilation, ceil_mode, data_format = fixed
-    window = Window(
-        kernel, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format
-    )
+    window = Window(kernel, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format)
     return Geometry.of_spatial(window, sizes)
 
 

@@ -89,9 +89,7 @@ def unpool(
         return result
     if overlap != "sum":
         raise ValueError(f"overlap: 'last' or 'sum' expected, got {overlap!r}")
-    return accumulate(window.input_shape, x.dtype, ((target, x[source]) for source, target in pairs), flush)[
-        0
-    ]
+    return accumulate(window.input_shape, x.dtype, ((target, x[source]) for source, target in pairs), flush)[0]
 
 
 def unpool_sum_bits(

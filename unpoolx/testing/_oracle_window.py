@@ -125,9 +125,7 @@ def count_windows(axis: Axis, *, ceil_mode: bool) -> int:
     if ceil_mode:  # a further window as long as the one before it leaves something over
         while (count - 1) * stride + reach < padded:
             count += 1
-        if (
-            count - 1
-        ) * stride >= before + n:  # one that starts past the input: the norm drops the last alone
+        if (count - 1) * stride >= before + n:  # one that starts past the input: the norm drops the last alone
             count -= 1
     else:  # a further window as long as all of it fits
         while count * stride + reach <= padded:
@@ -152,9 +150,7 @@ def resolve(
 
     Raises ValueError for an illegal geometry, TypeError for an argument that is not the right kind of number.
     """
-    rank = spatial_rank(
-        len(shape), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
-    )
+    rank = spatial_rank(len(shape), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
     layout = layout_of(data_format, rank)
     batch, channels, spatial = layout.split(shape)
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
@@ -162,8 +158,7 @@ def resolve(
     dilations = per_axis(dilation, rank, "dilation", 1)
     if isinstance(padding, str):
         pairs = [
-            named_padding(padding, *integers)
-            for integers in zip(spatial, kernel, strides, dilations, strict=True)
+            named_padding(padding, *integers) for integers in zip(spatial, kernel, strides, dilations, strict=True)
         ]
     else:
         pairs = explicit_padding(padding, rank)

@@ -20,9 +20,7 @@ def assert_same_bits(actual: Array, expected: Array, *, what: str) -> None:
     _report(_different(actual, expected), actual, expected, what=what)
 
 
-def assert_sum_bits(
-    actual: Array, exact: Array, flushed: Array, mask: npt.NDArray[np.bool_], *, what: str
-) -> None:
+def assert_sum_bits(actual: Array, exact: Array, flushed: Array, mask: npt.NDArray[np.bool_], *, what: str) -> None:
     """Assert the bits of `exact`, or where `mask` is True of either `exact` or `flushed`.
 
     For sums in which a framework's addition may take a subnormal number as zero; `mask`, of the arrays'
