@@ -25,6 +25,8 @@ class Backend(abc.ABC):
 
     name: ClassVar[str]
     """The name that `backend=` takes."""
+    max_axes: int = 64
+    """The most axes that the primitives take."""
     mutable: bool = False
     """Whether a result may be written in place while it is built (`write`)."""
 

@@ -37,9 +37,9 @@ def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str)
         x = ops.cast(x, accumulation_dtype(dtype))
     if ops.mutable:
         result = unpool_strided(ops, x, offsets, geometry, overlap)
-    elif geometry.is_blockwise:
+    elif geometry.is_blockwise and len(ops.shape(x)) + len(geometry.axes) <= ops.max_axes:
         result = unpool_blocks(ops, x, offsets, geometry)
-    elif geometry.kernel_elements <= UNROLLED_ELEMENTS:
+    elif geometry.kernel_elements <= UNROLLED_ELEMENTS or not geometry.overlaps:
         result = unpool_phases(ops, x, offsets, geometry, overlap)
     else:
         result = unpool_numbers(ops, x, offsets, geometry, overlap)

@@ -12,19 +12,23 @@ import tensorflow as tf
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
-from unpoolx._maps import Gather, LinearMap, apply_map
+from unpoolx._layout import product
+from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, apply_map
 from unpoolx._recipe_pool import max_pool
 
 _DTYPES = {name: tf.as_dtype(name) for name in ALL}
 # An eager call on an array of at least so many elements runs as one XLA program: below, compiling costs more than
 # the operations that it would fuse.
 COMPILED_ELEMENTS = 2**18
+PAD_AXES = 6
+"""The most axes that tf.pad takes."""
 
 
 class TensorflowBackend(Backend):
     """Immutable tensors; large eager calls are compiled, and a caller's graph gets the plain operations."""
 
     name = "tf"
+    max_axes = 7  # of a broadcast whose axes alternate
 
     @property
     def version(self) -> str:
@@ -105,10 +109,20 @@ class TensorflowBackend(Backend):
         return x[tuple(index)]
 
     def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+        if x.shape.rank > PAD_AXES:
+            for axis, pair in padding.items():
+                x = self._pad_axis(x, axis, pair, value)
+            return x
         pairs = [(0, 0)] * x.shape.rank
         for axis, pair in padding.items():
             pairs[axis] = pair
         return tf.pad(x, pairs, constant_values=tf.cast(value, x.dtype))
+
+    def _pad_axis(self, x: Array, axis: int, pair: tuple[Any, Any], value: int) -> Array:
+        shapes = [list(self.shape(x)), list(self.shape(x))]
+        shapes[0][axis], shapes[1][axis] = pair
+        before, after = (tf.fill(shape, tf.cast(value, x.dtype)) for shape in shapes)
+        return tf.concat([before, x, after], axis)
 
     def stack(self, parts: list[Array], axis: int) -> Array:
         at = parts[0].shape.rank + axis + 1
@@ -166,6 +180,9 @@ class TensorflowBackend(Backend):
         return number * tf.cast(channels, tf.int64) + tf.range(tf.cast(channels, tf.int64))
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        shape = self.shape(x)
+        x = self._one_batch_axis(x, geometry)
+
         @tf.custom_gradient
         def pooled(x: Array) -> Any:
             values, offsets = self.fused(max_pool, geometry, x)
@@ -175,9 +192,16 @@ class TensorflowBackend(Backend):
 
             return (values, offsets), gradient
 
-        return pooled(x)  # type: ignore[no-any-return]
+        values, offsets = pooled(x)
+        pooled_shape = geometry.pooled_shape(shape)
+        return tf.reshape(values, pooled_shape), tf.reshape(offsets, pooled_shape)
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+        shape = self.shape(x)
+        if not isinstance(linear_map, (Scatter, Take)):
+            x = self._one_batch_axis(x, linear_map.geometry)
+            index = None if index is None else self._one_batch_axis(index, linear_map.geometry)
+
         @tf.custom_gradient
         def mapped(x: Array) -> Any:
             def gradient(cotangent: Array) -> Array:
@@ -185,7 +209,18 @@ class TensorflowBackend(Backend):
 
             return self.fused(apply_map, linear_map, x, index), gradient
 
-        return mapped(x)
+        result = mapped(x)
+        if isinstance(linear_map, (Scatter, Take)) or result.shape.rank == len(shape):
+            return result
+        grows = isinstance(linear_map, (Unpool, Spread))
+        geometry = linear_map.geometry
+        return tf.reshape(result, geometry.unpooled_shape(shape) if grows else geometry.pooled_shape(shape))
+
+    def _one_batch_axis(self, x: Array, geometry: Geometry) -> Array:
+        """x with its batch axes joined, since TensorFlow's kernels end at eight axes, and the recipes add some."""
+        shape = self.shape(x)
+        batch = len(shape) - len(geometry.axes) - 1
+        return tf.reshape(x, (product(shape[:batch]), *shape[batch:])) if batch > 1 else x
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         first: Any = arrays[0]

@@ -134,8 +134,6 @@ class TorchBackend(Backend):
         return x / count
 
     def positive_zero(self, x: Array) -> Array:
-        if x.is_complex():
-            return torch.complex(self.positive_zero(x.real), self.positive_zero(x.imag))
         layout = FLOAT_BITS.get(self.dtype(x))
         if layout is None:
             return x
@@ -174,6 +172,8 @@ class TorchBackend(Backend):
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+        if x.is_complex():  # its sum of complex numbers multiplies, and turns an infinite part into two NaNs
+            return torch.complex(self.linear(linear_map, x.real, index), self.linear(linear_map, x.imag, index))
         signed = _UNSIGNED.get(x.dtype)
         if signed is not None:
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
