@@ -1,5 +1,6 @@
 """Max pooling that keeps its switches, and unpooling from them: one meaning on NumPy, TensorFlow, JAX and PyTorch."""
 
+from unpoolx._at import Indexed, Indexer, at, index_get, index_update
 from unpoolx._backend import Backend
 from unpoolx._functions import gather, max_pool, unpool
 from unpoolx._registry import BackendInfo, BackendNotInstalledError, backends, get_backend
@@ -12,12 +13,17 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "BackendNotInstalledError",
+    "Indexed",
+    "Indexer",
     "Switches",
     "Window",
     "__version__",
+    "at",
     "backends",
     "gather",
     "get_backend",
+    "index_get",
+    "index_update",
     "max_pool",
     "unpool",
     "unpool_average",

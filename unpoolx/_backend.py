@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from unpoolx import _maps, _recipe_pool
+from unpoolx import _maps, _recipe_fold, _recipe_pool
 from unpoolx._geometry import Geometry
 
 Array = Any
@@ -146,7 +146,53 @@ class Backend(abc.ABC):
     def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
         """For each slot of (rows, size, C), 0 plus its updates one after another in ascending i."""
 
+    @abc.abstractmethod
+    def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
+        """x with `values[row, i, c]` at the slots `index[row, i, c]`, none of which comes twice but "nowhere"."""
+
+    @abc.abstractmethod
+    def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
+        """How many earlier numbers, along i, are equal to each, and the most equal ones; "nowhere" does not count."""
+
+    @abc.abstractmethod
+    def loop(self, count: Any, step: Callable[[Any, Any], Any], state: Any) -> Any:
+        """`state` after `state = step(number, state)` for each number in range(count)."""
+
+    # Indexing
+
+    @abc.abstractmethod
+    def transpose(self, x: Array, order: tuple[int, ...]) -> Array: ...
+
+    @abc.abstractmethod
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array: ...
+
+    @abc.abstractmethod
+    def set_slice(self, x: Array, span: Span, values: Array) -> Array:
+        """x with a slice replaced; an empty span is the whole of x. The result shares no memory with x."""
+
+    @abc.abstractmethod
+    def nonzero(self, mask: Array) -> tuple[Array, ...]:
+        """For each axis the coordinates of the True elements, row-major; TypeError where a shape must be static."""
+
+    @abc.abstractmethod
+    def count_before(self, mask: Array) -> Array:
+        """For each element of a boolean vector, how many before it are True."""
+
+    @abc.abstractmethod
+    def as_dtype(self, x: Array, dtype: str) -> Array:
+        """The bits of integers as integers of the same width."""
+
+    @abc.abstractmethod
+    def power(self, x: Array, exponent: Array) -> Array: ...
+
+    @abc.abstractmethod
+    def log(self, x: Array) -> Array: ...
+
     # What carries a derivative
+
+    def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
+        """`_recipe_fold.fold`, whose derivative is `_recipe_fold.coefficients`."""
+        return _recipe_fold.fold(self, op, x, v, index)
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
         """Values and offsets; the derivative of the values is `Gather(geometry)` at the offsets."""

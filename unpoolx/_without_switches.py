@@ -10,6 +10,7 @@ from unpoolx._dtypes import FLOATS, accumulation_dtype
 from unpoolx._geometry import Geometry, at_least_zero
 from unpoolx._layout import show_shape, spatial_axes
 from unpoolx._maps import Spread
+from unpoolx._recipe_blocks import dilated, repeated
 from unpoolx._window import Window, whole_number
 
 
@@ -60,7 +61,7 @@ def unpool_fixed(
 def _fixed(ops: Backend, static: tuple[Geometry, tuple[int, ...]], x: Any) -> Any:
     geometry, places = static
     for where, axis, place in zip(geometry.spatial_axes, geometry.axes, places, strict=True):
-        x = _dilated(ops, x, where, axis.stride)
+        x = dilated(ops, x, where, axis.stride)
         end = (axis.windows - 1) * axis.stride + 1  # past it there are only zeros
         x = ops.pad(ops.slice(x, {where: (0, end, 1)}), {where: (place, axis.size - place - end)}, 0)
     return x
@@ -110,7 +111,7 @@ def unpool_nearest(
 
 def _nearest(ops: Backend, repeats: tuple[tuple[int, int], ...], x: Any) -> Any:
     for where, times in repeats:
-        x = _repeated(ops, x, where, times)
+        x = repeated(ops, x, where, times)
     return x
 
 
@@ -216,33 +217,6 @@ def _scale(scale: object) -> int | tuple[int, ...]:
     if isinstance(scale, (tuple, list)) and scale:
         return tuple(whole_number(s, f"scale[{i}]", 1) for i, s in enumerate(scale))
     return whole_number(scale, "scale", 1)
-
-
-def _split(ops: Backend, x: Any, where: int) -> tuple[Any, list[Any], int]:
-    """x with a length-one axis right after the axis `where`; its shape, and the new axis counted from the end."""
-    shape = list(ops.shape(x))
-    at = len(shape) + where + 1
-    shape = [*shape[:at], 1, *shape[at:]]
-    return ops.reshape(x, shape), shape, at - len(shape)
-
-
-def _joined(ops: Backend, x: Any, where: int, times: int, shape: list[Any]) -> Any:
-    """The axes that `_split` parted, joined again, the second having `times` elements now."""
-    del shape[where]
-    shape[where] = shape[where] * times
-    return ops.reshape(x, shape)
-
-
-def _repeated(ops: Backend, x: Any, where: int, times: int) -> Any:
-    x, shape, new = _split(ops, x, where)
-    x = ops.broadcast_to(x, [*shape[: len(shape) + new], times, *shape[len(shape) + new + 1 :]])
-    return _joined(ops, x, where, times, shape)
-
-
-def _dilated(ops: Backend, x: Any, where: int, stride: int) -> Any:
-    """Each value followed by stride - 1 zeros."""
-    x, shape, new = _split(ops, x, where)
-    return _joined(ops, ops.pad(x, {new: (0, stride - 1)}, 0), where, stride, shape)
 
 
 def _real_elements(ops: Backend, geometry: Geometry, like: Any) -> Any:

@@ -17,6 +17,8 @@ from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Scatter, Take, apply_map
+from unpoolx._recipe_at import set_strided
+from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches
 
@@ -132,20 +134,59 @@ class JaxBackend(Backend):
     def last_writer(self, index: Array, size: Any) -> Array:
         writer = jnp.full((index.shape[0], size, index.shape[2]), -1, "int32")
         own = jnp.broadcast_to(lax.iota("int32", index.shape[1])[:, None], index.shape)
-        return writer.at[_slots(index)].max(own, mode="drop")
+        return writer.at[_slots(index, index.shape[2])].max(own, mode="drop")
 
     def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
+        return fold(self, "add", jnp.zeros((x.shape[0], size, x.shape[2]), x.dtype), x, index)
+
+    def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
+        return x.at[_slots(index, x.shape[2])].set(values, mode="drop")
+
+    def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
         round_of = _occurrence(index)
-        first = jnp.zeros((x.shape[0], size, x.shape[2]), x.dtype)
+        return round_of, jnp.max(jnp.where(index < size, round_of, -1), initial=-1) + 1
 
-        def add_round(state: tuple[Array, Array]) -> tuple[Array, Array]:
-            total, number = state
-            now = jnp.where(round_of == number, index, size)
-            updated = total.at[_slots(now)].get(mode="fill", fill_value=0) + x
-            return total.at[_slots(now)].set(updated, mode="drop"), number + 1
+    def loop(self, count: Any, step: Callable[[Any, Any], Any], state: Any) -> Any:
+        return lax.fori_loop(jnp.zeros((), "int32"), count, step, state)
 
-        rounds = jnp.max(jnp.where(index < size, round_of, -1), initial=-1)
-        return lax.while_loop(lambda state: state[1] <= rounds, add_round, (first, jnp.zeros((), "int32")))[0]
+    def transpose(self, x: Array, order: tuple[int, ...]) -> Array:
+        return jnp.transpose(x, order)
+
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return jnp.flip(x, axes)
+
+    def set_slice(self, x: Array, span: Span, values: Array) -> Array:
+        if all(step == 1 for _, _, step in span.values()):
+            starts = [0] * x.ndim
+            for axis, (start, _, _) in span.items():
+                starts[axis] = start
+            return lax.dynamic_update_slice(x, values, starts)
+        return set_strided(self, x, span, values)
+
+    def nonzero(self, mask: Array) -> tuple[Array, ...]:
+        if self.is_concrete(mask):
+            return tuple(jnp.nonzero(mask))
+        raise TypeError(
+            "index: reading by a mask has a shape that depends on data, which JAX must know while tracing; read with "
+            "jnp.where(mask, x, fill) instead, or outside the compiled code"
+        )
+
+    def count_before(self, mask: Array) -> Array:
+        return jnp.cumsum(mask, dtype="int32") - mask.astype("int32")
+
+    def as_dtype(self, x: Array, dtype: str) -> Array:
+        return lax.bitcast_convert_type(x, dtype)
+
+    def power(self, x: Array, exponent: Array) -> Array:
+        return jnp.power(x, exponent)
+
+    def log(self, x: Array) -> Array:
+        return jnp.log(x)
+
+    def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
+        if index is None:
+            return _stepped(op, x, v)
+        return _folded(op, x, v, index)
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
         values, offsets = _max_pool(geometry, x)
@@ -171,10 +212,9 @@ def _name(device: Any) -> str:
     return f"{device.platform}:{device.id}"
 
 
-def _slots(index: Array) -> tuple[Array, Array, Array]:
-    """The full index of (rows, m, C) numbers into (rows, size, C)."""
-    rows, _, channels = index.shape
-    return lax.iota("int32", rows)[:, None, None], index, lax.iota("int32", channels)[None, None, :]
+def _slots(index: Array, channels: int) -> tuple[Array, Array, Array]:
+    """The full index of (rows, m, C) numbers, or of (rows, m, 1) for all C, into (rows, size, C)."""
+    return lax.iota("int32", index.shape[0])[:, None, None], index, lax.iota("int32", channels)[None, None, :]
 
 
 def _occurrence(index: Array) -> Array:
@@ -258,6 +298,39 @@ def _linear_batch(operands: Any, axes: Any, *, linear_map: LinearMap) -> Any:
 ad.primitive_jvps[_linear_p] = _linear_jvp
 ad.primitive_transposes[_linear_p] = _linear_transpose
 batching.primitive_batchers[_linear_p] = _linear_batch
+
+# Updates in order: the loop's length depends on data, so its derivative is given, as factors that it multiplies.
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _folded(op: str, x: Array, v: Array, index: Array) -> Array:
+    return fold(backend, op, x, v, index)
+
+
+@_folded.defjvp
+def _folded_jvp(op: str, primals: Any, tangents: Any) -> Any:
+    x, v, index = primals
+    value = _folded(op, x, v, index)
+    if tangents[0].dtype == jax.dtypes.float0:
+        return value, np.zeros(value.shape, jax.dtypes.float0)
+    factor, weight = coefficients(backend, op, x, v, index)
+    moved = backend.linear(Scatter(x.shape[1], "sum"), weight * tangents[1], jnp.broadcast_to(index, v.shape))
+    return value, factor * tangents[0] + moved
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _stepped(op: str, x: Array, v: Array) -> Array:
+    return fold(backend, op, x, v, None)
+
+
+@_stepped.defjvp
+def _stepped_jvp(op: str, primals: Any, tangents: Any) -> Any:
+    value = _stepped(op, *primals)
+    if tangents[0].dtype == jax.dtypes.float0:
+        return value, np.zeros(value.shape, jax.dtypes.float0)
+    factor, weight = coefficients(backend, op, primals[0], primals[1], None)
+    return value, factor * tangents[0] + weight * tangents[1]
+
 
 jax.tree_util.register_pytree_with_keys(
     Switches,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,58 @@ class NumpyBackend(Backend):
         with np.errstate(over="ignore", invalid="ignore"):
             np.add.at(total, (row, index, channel), x)  # unbuffered, one update after another
         return total[:, :size]
+
+    def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
+        rows, slots, channels = x.shape
+        result = np.empty((rows, slots + 1, channels), x.dtype)
+        result[:, :slots] = x
+        result[np.arange(rows)[:, None, None], index, np.arange(channels)] = values
+        return result[:, :slots]
+
+    def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
+        order = np.argsort(index, axis=1, kind="stable")
+        ordered = np.take_along_axis(index, order, axis=1)
+        place = np.broadcast_to(np.arange(index.shape[1])[:, None], index.shape)
+        begins = np.concatenate([np.ones_like(ordered[:, :1], bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+        ranks = np.empty(index.shape, np.int64)
+        np.put_along_axis(ranks, order, place - np.maximum.accumulate(np.where(begins, place, 0), axis=1), axis=1)
+        return ranks, int((np.where(index < size, ranks, -1)).max(initial=-1)) + 1
+
+    def loop(self, count: Any, step: Callable[[Any, Any], Any], state: Any) -> Any:
+        for number in range(count):
+            state = step(number, state)
+        return state
+
+    def transpose(self, x: Array, order: tuple[int, ...]) -> Array:
+        return np.transpose(x, order)
+
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return np.flip(x, axes)
+
+    def set_slice(self, x: Array, span: Span, values: Array) -> Array:
+        result = x.copy()
+        result[_span(x, span)] = values
+        return result
+
+    def nonzero(self, mask: Array) -> tuple[Array, ...]:
+        return mask.nonzero()
+
+    def count_before(self, mask: Array) -> Array:
+        return np.cumsum(mask) - mask
+
+    def as_dtype(self, x: Array, dtype: str) -> Array:
+        return np.asarray(x).view(dtype)
+
+    def power(self, x: Array, exponent: Array) -> Array:
+        return x**exponent
+
+    def log(self, x: Array) -> Array:
+        return np.log(x)
+
+    def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
+        with np.errstate(all="ignore"):  # the special values of IEEE arithmetic are answers, not accidents
+            result = function(self, static, *arrays)
+        return tuple(map(np.asarray, result)) if isinstance(result, tuple) else np.asarray(result)
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
         part, where = x[_span(x, span)], True if where is None else where

@@ -14,6 +14,8 @@ from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
 from unpoolx._layout import product
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, apply_map
+from unpoolx._recipe_at import set_strided
+from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 
 _DTYPES = {name: tf.as_dtype(name) for name in ALL}
@@ -146,35 +148,94 @@ class TensorflowBackend(Backend):
         return x if layout is None else tf.where(self.bits(x) == layout.negative_zero, tf.zeros([], x.dtype), x)
 
     def take_along(self, x: Array, index: Array) -> Array:
-        return tf.gather(tf.reshape(x, [-1]), self._slots(index, self.shape(x)[-2]))
+        _, slots, channels = self.shape(x)
+        return tf.gather(tf.reshape(x, [-1]), self._slots(index, slots, channels))
 
     def last_writer(self, index: Array, size: Any) -> Array:
         rows, count, channels = self.shape(index)
         own = tf.broadcast_to(tf.range(count)[:, None], self.shape(index))
-        slots = tf.reshape(self._slots(index, size + 1), [-1, 1])
+        slots = tf.reshape(self._slots(index, size + 1, channels), [-1, 1])
         writer = tf.fill([rows * (size + 1) * channels], -1)
         writer = tf.tensor_scatter_nd_max(writer, slots, tf.reshape(own, [-1]))
         return tf.reshape(writer, [rows, size + 1, channels])[:, :size]
 
     def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
-        rows, _, channels = self.shape(index)
-        slots = tf.reshape(self._slots(index, size + 1), [-1])
-        x, nowhere = tf.reshape(x, [-1]), tf.reshape(index == size, [-1])
-        round_of = _occurrence(slots)
-        total = tf.zeros([rows * (size + 1) * channels], x.dtype)
-        rounds = tf.reduce_max(tf.concat([tf.where(nowhere, 0, round_of + 1), [0]], 0))
-        last = tf.cast(tf.size(total) - 1, slots.dtype)  # a slot of those that are cut off
+        rows, _, channels = self.shape(x)
+        return fold(self, "add", tf.zeros([rows, size, channels], x.dtype), x, index)
 
-        def add_round(number: Any, total: Any) -> Any:
-            now = tf.where((round_of == number) & ~nowhere, slots, last)
-            return number + 1, tf.tensor_scatter_nd_update(total, now[:, None], tf.gather(total, now) + x)
+    def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
+        rows, size, channels = self.shape(x)
+        spare = tf.concat([x, tf.zeros([rows, 1, channels], x.dtype)], 1)  # where "nowhere" is
+        slots = tf.reshape(self._slots(index, size + 1, channels), [-1, 1])
+        flat = tf.tensor_scatter_nd_update(tf.reshape(spare, [-1]), slots, tf.reshape(values, [-1]))
+        return tf.reshape(flat, [rows, size + 1, channels])[:, :size]
 
-        _, total = tf.while_loop(lambda number, _: number < rounds, add_round, (tf.constant(0), total))
-        return tf.reshape(total, [rows, size + 1, channels])[:, :size]
+    def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
+        channels = self.shape(index)[-1]
+        slots = tf.reshape(self._slots(index, size + 1, channels), [-1])
+        round_of = tf.reshape(_occurrence(slots), self.shape(index))
+        seen = tf.where(index < tf.cast(size, index.dtype), round_of + 1, 0)
+        return round_of, tf.reduce_max(tf.concat([tf.reshape(seen, [-1]), [0]], 0))
 
-    def _slots(self, index: Array, size: Any) -> Array:
-        """The flat numbers into (rows, size, C) of an index of (rows, m, C)."""
-        rows, _, channels = self.shape(index)
+    def loop(self, count: Any, step: Callable[[Any, Any], Any], state: Any) -> Any:
+        if hasattr(count, "numpy"):
+            for number in range(int(count)):
+                state = step(number, state)
+            return state
+        condition = lambda number, _: number < count  # noqa: E731  # as tf.while_loop takes it
+        return tf.while_loop(condition, lambda n, s: (n + 1, step(n, s)), (tf.constant(0), state))[1]
+
+    def transpose(self, x: Array, order: tuple[int, ...]) -> Array:
+        return tf.transpose(x, order)
+
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return tf.reverse(x, axes)
+
+    def set_slice(self, x: Array, span: Span, values: Array) -> Array:
+        if not span:
+            return tf.identity(values)
+        if any(step != 1 for _, _, step in span.values()):  # XLA has no strided update
+            return set_strided(self, x, span, values)
+        begin, end = [0] * x.shape.rank, list(self.shape(x))
+        for axis, (start, count, _) in span.items():
+            begin[axis], end[axis] = start, start + count
+        return tf.raw_ops.TensorStridedSliceUpdate(
+            input=x, begin=tf.stack(begin), end=tf.stack(end), strides=[1] * x.shape.rank, value=values
+        )
+
+    def nonzero(self, mask: Array) -> tuple[Array, ...]:
+        return tuple(tf.unstack(tf.where(mask), axis=1))
+
+    def count_before(self, mask: Array) -> Array:
+        return tf.cumsum(tf.cast(mask, tf.int64), exclusive=True)
+
+    def as_dtype(self, x: Array, dtype: str) -> Array:
+        return tf.bitcast(x, _DTYPES[dtype])
+
+    def power(self, x: Array, exponent: Array) -> Array:
+        return tf.pow(x, exponent)
+
+    def log(self, x: Array) -> Array:
+        return tf.math.log(x)
+
+    def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
+        @tf.custom_gradient
+        def stepped(x: Array, v: Array) -> Any:
+            def gradient(cotangent: Array) -> Any:
+                factor, weight = coefficients(self, op, x, v, index)
+                if index is None:
+                    return factor * cotangent, weight * cotangent
+                nowhere = index >= self.shape(x)[-2]
+                read = self.take_along(cotangent, tf.where(nowhere, tf.zeros([], index.dtype), index))
+                return factor * cotangent, tf.where(nowhere, tf.zeros([], v.dtype), weight * read)
+
+            return fold(self, op, x, v, index), gradient
+
+        return stepped(x, v)
+
+    def _slots(self, index: Array, size: Any, channels: Any) -> Array:
+        """The flat numbers into (rows, size, C) of an index of (rows, m, C), or of (rows, m, 1) for all C."""
+        rows = self.shape(index)[0]
         row = tf.range(tf.cast(rows, tf.int64))[:, None, None]
         number = row * tf.cast(size, tf.int64) + tf.cast(index, tf.int64)
         return number * tf.cast(channels, tf.int64) + tf.range(tf.cast(channels, tf.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS, integer_range
 from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowSum
+from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches
 from unpoolx._window import Window
 
+_functorch = torch._C._functorch  # noqa: SLF001  # PyTorch has no public way to ask what torch.func wrapped
 _DTYPES = {name: getattr(torch, name) for name in ALL}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 # PyTorch stores these but neither compares nor adds nor gathers them: their bits do it as signed integers.
@@ -65,11 +68,15 @@ class TorchBackend(Backend):
         if x.requires_grad:
             raise TypeError("expected a tensor without gradient, which would be lost on the way; call .detach() first")
         x = x.cpu().resolve_conj().resolve_neg()
-        if x.dtype == torch.bfloat16:
-            import ml_dtypes  # optional: NumPy by itself has no bfloat16
+        narrow = x.dtype == torch.bfloat16
+        x = x.view(torch.int16) if narrow else x
+        while _functorch.is_gradtrackingtensor(x):  # inside torch.func, what is computed of a plain tensor is wrapped
+            x = _functorch.get_unwrapped(x)
+        if not narrow:
+            return x.numpy()
+        import ml_dtypes  # optional: NumPy by itself has no bfloat16
 
-            return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-        return x.numpy()  # type: ignore[no-any-return]
+        return x.numpy().view(ml_dtypes.bfloat16)
 
     def prepare(self, x: Array) -> Array:
         return x
@@ -86,7 +93,7 @@ class TorchBackend(Backend):
     def is_concrete(self, x: Array) -> bool:
         if torch.compiler.is_compiling():
             return False
-        return not torch._C._functorch.is_batchedtensor(x)  # noqa: SLF001  # PyTorch has no public way to ask
+        return not _functorch.is_batchedtensor(x)
 
     def cast(self, x: Array, dtype: str) -> Array:
         return x.to(_DTYPES[dtype])
@@ -141,7 +148,7 @@ class TorchBackend(Backend):
         return torch.where(self.bits(x.contiguous()) == layout.negative_zero, torch.zeros_like(x), x)
 
     def take_along(self, x: Array, index: Array) -> Array:
-        return torch.gather(x, -2, index.long())
+        return torch.gather(x, -2, index.long().expand(*index.shape[:-1], x.shape[-1]))
 
     def last_writer(self, index: Array, size: Any) -> Array:
         rows, count, channels = index.shape
@@ -153,6 +160,68 @@ class TorchBackend(Backend):
         if torch.compiler.is_compiling():  # the number of rounds depends on data: one opaque operation there
             return _ordered_sum_op(x, index, size)
         return _ordered_sum(x, index, size)
+
+    def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
+        spare = x.new_zeros((x.shape[0], 1, x.shape[2]))  # where "nowhere" is
+        index = index.long().expand(*index.shape[:-1], x.shape[-1])
+        return torch.cat([x, spare], 1).scatter(1, index, values)[:, : x.shape[1]]
+
+    def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
+        if index.shape[1] == 0:
+            return index.long(), 0
+        ordered, order = torch.sort(index, dim=1, stable=True)
+        place = torch.arange(index.shape[1], device=index.device)[:, None].expand(index.shape)
+        begins = torch.cat([torch.ones_like(ordered[:, :1], dtype=torch.bool), ordered[:, 1:] != ordered[:, :-1]], 1)
+        ranks = torch.zeros_like(order).scatter(1, order, place - torch.where(begins, place, 0).cummax(1).values)
+        return ranks, int(torch.where(index < size, ranks, -1).max()) + 1
+
+    def loop(self, count: Any, step: Callable[[Any, Any], Any], state: Any) -> Any:
+        for number in range(count):
+            state = step(number, state)
+        return state
+
+    def transpose(self, x: Array, order: tuple[int, ...]) -> Array:
+        return x.permute(order)
+
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return torch.flip(x, axes)
+
+    def set_slice(self, x: Array, span: Span, values: Array) -> Array:
+        if not span:
+            return values.clone()
+        axis, (start, count, step) = next(iter(span.items()))
+        end = start + (count - 1) * step + 1
+        rest = {a: s for a, s in span.items() if a != axis}
+        if rest:  # from the outer slice inwards
+            inner = [slice(None)] * x.ndim
+            inner[axis] = slice(start, end, step)
+            values = self.set_slice(x[tuple(inner)], rest, values)
+        return torch.slice_scatter(x, values, axis % x.ndim, start, end, step)
+
+    def nonzero(self, mask: Array) -> tuple[Array, ...]:
+        if self.is_concrete(mask):
+            return torch.nonzero(mask, as_tuple=True)
+        raise TypeError(
+            "index: reading by a mask has a shape that depends on data, which PyTorch must know while compiling; read "
+            "with torch.where(mask, x, fill) instead, or outside the compiled code"
+        )
+
+    def count_before(self, mask: Array) -> Array:
+        return torch.cumsum(mask, 0) - mask.long()
+
+    def as_dtype(self, x: Array, dtype: str) -> Array:
+        return x.view(_DTYPES[dtype])
+
+    def power(self, x: Array, exponent: Array) -> Array:
+        return torch.pow(x, exponent)
+
+    def log(self, x: Array) -> Array:
+        return torch.log(x)
+
+    def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
+        if torch.compiler.is_compiling():
+            return _TracedFold.apply(op, x, v, index)
+        return _Fold.apply(op, x, v, index)
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
         part = x[_span(x, span)]
@@ -187,6 +256,7 @@ backend = TorchBackend()
 
 def _ordered_sum(x: Array, index: Array, size: Any) -> Array:
     rows, _, channels = x.shape
+    index = index.expand(x.shape)
     total = torch.zeros((rows, size, channels), dtype=x.dtype, device=x.device)
     row = torch.arange(rows, device=x.device)[:, None, None]
     channel = torch.arange(channels, device=x.device)
@@ -283,6 +353,86 @@ class _Linear(torch.autograd.Function):
         return backend.linear(linear_map, moved[0], moved[1]), 0
 
 
+class _Fold(torch.autograd.Function):
+    @staticmethod
+    def forward(op: str, x: Array, v: Array, index: Array | None) -> Array:
+        return fold(backend, op, x, v, index)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.op = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array) -> Any:
+        x, v, index = ctx.saved_tensors
+        factor, weight = coefficients(backend, ctx.op, x, v, index)
+        return None, factor * cotangent, _weighted(weight, cotangent, index), None
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, by_x: Array | None, by_v: Array | None, __: Any) -> Any:
+        x, v, index = ctx.saved_tensors
+        factor, weight = coefficients(backend, ctx.op, x, v, index)
+        tangent = torch.zeros_like(x) if by_x is None else factor * by_x
+        if by_v is None:
+            return tangent
+        moved = weight * by_v
+        if index is not None:
+            moved = backend.linear(Scatter(x.shape[1], "sum"), moved, index.expand(v.shape))
+        return tangent + moved
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, op: str, x: Array, v: Array, index: Array | None) -> Any:
+        x, v, index = (
+            None if a is None else a.expand(info.batch_size, *a.shape) if axis is None else a.movedim(axis, 0)
+            for a, axis in zip((x, v, index), in_dims[1:], strict=True)
+        )
+        if index is None:
+            return _Fold.apply(op, x, v, None), 0
+        joined = _Fold.apply(op, x.flatten(0, 1), v.flatten(0, 1), index.flatten(0, 1))
+        return joined.unflatten(0, (info.batch_size, -1)), 0
+
+
+def _weighted(weight: Array, cotangent: Array, index: Array | None) -> Array:
+    """The cotangent of each update: its weight by what arrives at its slot."""
+    if index is None:
+        return weight * cotangent
+    if cotangent.shape[1] == 0:
+        return torch.zeros_like(weight)
+    nowhere = index >= cotangent.shape[1]
+    read = backend.take_along(cotangent, torch.where(nowhere, 0, index))
+    return torch.where(nowhere, 0, weight * read)
+
+
+@torch.library.custom_op("unpoolx::fold", mutates_args=())
+def _fold_op(op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    return fold(backend, op, x, v, index).contiguous()
+
+
+@_fold_op.register_fake
+def _fold_shape(op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor) -> torch.Tensor:  # noqa: ARG001  # theirs
+    return x.new_empty(x.shape)
+
+
+@torch.library.custom_op("unpoolx::fold_coefficients", mutates_args=())
+def _coefficients_op(
+    op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    factor, weight = coefficients(backend, op, x, v, index)
+    return factor.contiguous(), weight.contiguous()
+
+
+@_coefficients_op.register_fake
+def _coefficients_shape(
+    op: str,  # noqa: ARG001  # theirs
+    x: torch.Tensor,
+    v: torch.Tensor,
+    index: torch.Tensor,  # noqa: ARG001  # theirs
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return x.new_empty(x.shape), v.new_empty(v.shape)
+
+
 # In compiled code: the tracer takes no forward mode or vmap rule of ours, and only constants and lengths as arguments.
 
 
@@ -341,6 +491,23 @@ class _TracedLinear(torch.autograd.Function):
         (index,) = ctx.saved_tensors
         adjoint: LinearMap = _linear_map(*ctx.constants).adjoint
         return (adjoint.apply(backend, cotangent, index), None, *(None for _ in ctx.constants))
+
+
+class _TracedFold(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, op: str, x: Array, v: Array, index: Array | None) -> Array:
+        ctx.op = op
+        ctx.save_for_backward(x, v, index)
+        return fold(backend, op, x, v, None) if index is None else _fold_op(op, x, v, index)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Array) -> Any:
+        x, v, index = ctx.saved_tensors
+        if index is None:
+            factor, weight = coefficients(backend, ctx.op, x, v, None)
+        else:
+            factor, weight = _coefficients_op(ctx.op, x, v, index)
+        return None, factor * cotangent, _weighted(weight, cotangent, index), None
 
 
 _pytree.register_pytree_node(

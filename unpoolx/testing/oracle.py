@@ -1,4 +1,4 @@
-"""An independent oracle for pooling and unpooling: plain loops over elements, straight from the norm.
+"""An independent oracle for pooling, unpooling and indexing: plain loops over elements, straight from the norm.
 
 It is slow and obvious on purpose, and shares no code with the library, so that both would have to be wrong
 in the same way for a test against it to pass by mistake. NumPy arrays serve as containers, NumPy scalars
@@ -6,6 +6,23 @@ for rounding. Functions take and return NumPy arrays, never change an argument, 
 of the public functions.
 """
 
+from ._oracle_at import (
+    ACCUMULATING_OPS,
+    AT_OPS,
+    READ_MODES,
+    UPDATE_MODES,
+    Bounds,
+    Gradients,
+    ResolvedIndex,
+    as_values,
+    index_get,
+    index_get_gradient,
+    index_update,
+    index_update_bounds,
+    index_update_gradients,
+    resolve_index,
+    update_counts,
+)
 from ._oracle_blocks import unpool_average, unpool_average_sum_bits, unpool_fixed, unpool_nearest
 from ._oracle_indices import (
     INDEX_FORMATS,
@@ -23,19 +40,33 @@ from ._oracle_sums import SumBits
 from ._oracle_window import Layout, OracleWindow, layout_of, resolve
 
 __all__ = [
+    "ACCUMULATING_OPS",
+    "AT_OPS",
     "INDEX_FORMATS",
     "RAW_FORMATS",
+    "READ_MODES",
+    "UPDATE_MODES",
+    "Bounds",
+    "Gradients",
     "Layout",
     "OracleWindow",
+    "ResolvedIndex",
     "SumBits",
+    "as_values",
     "default_fill",
     "from_indices",
     "gather",
     "gather_indices",
+    "index_get",
+    "index_get_gradient",
+    "index_update",
+    "index_update_bounds",
+    "index_update_gradients",
     "layout_of",
     "max_pool",
     "offsets_dtype",
     "resolve",
+    "resolve_index",
     "to_indices",
     "unpool",
     "unpool_average",
@@ -47,4 +78,5 @@ __all__ = [
     "unpool_last_gradient",
     "unpool_nearest",
     "unpool_sum_bits",
+    "update_counts",
 ]

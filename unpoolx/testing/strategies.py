@@ -1,4 +1,4 @@
-"""Hypothesis strategies for pooling and unpooling: geometries, dtypes, contents, switches and raw indices.
+"""Hypothesis strategies: geometries, dtypes, contents, switches, raw indices, and whole indices with values.
 
 They need the package hypothesis (and ml_dtypes for bfloat16). A typical property::
 
@@ -23,6 +23,15 @@ from ._strategies_arrays import (
     raw_indices,
     special_values,
 )
+from ._strategies_at import (
+    INDEX_FORMS,
+    IllegalIndex,
+    illegal_indices,
+    indices,
+    moderate_arrays,
+    shapes,
+    values_for,
+)
 from ._strategies_illegal import IllegalWindow, illegal_windows
 from ._strategies_windows import (
     KERNEL_FORMS,
@@ -34,20 +43,27 @@ from ._strategies_windows import (
 __all__ = [
     "COMPLEX_DTYPES",
     "FLOAT_DTYPES",
+    "INDEX_FORMS",
     "INTEGER_DTYPES",
     "KERNEL_FORMS",
     "PADDING_FORMS",
     "POOL_DTYPES",
     "Geometry",
+    "IllegalIndex",
     "IllegalWindow",
     "RawIndices",
     "arrays",
     "dtype_of",
     "dtypes",
     "exact_arrays",
+    "illegal_indices",
     "illegal_windows",
+    "indices",
+    "moderate_arrays",
     "offsets_for",
     "raw_indices",
+    "shapes",
     "special_values",
+    "values_for",
     "windows",
 ]

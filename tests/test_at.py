@@ -1,0 +1,669 @@
+"""Reads and updates by index give the oracle's result on every backend, for generated indices, values and dtypes.
+
+A shape, an index, a dtype and the form of the values are drawn, and then several contents for them: frameworks that
+compile do so once per geometry. Where the norm says bitwise, bits are compared; sums and products of floats must lie
+within the rounding of any order, and be the same when they are run again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from harness import Harness
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import unpoolx
+from unpoolx.testing import oracle
+from unpoolx.testing import strategies as xst
+from unpoolx.testing.compare import assert_same_bits, assert_sum_bits
+
+EXAMPLES = {"deep": 1300, "quick": 30}.get(os.environ.get("UNPOOLX_PROFILE", "ci"), 150)
+ARRAYS = 4
+MOVABLE = (*xst.POOL_DTYPES, *xst.COMPLEX_DTYPES)
+INTEGERS_AND_BOOL = (*xst.INTEGER_DTYPES, "bool")
+generated = settings(max_examples=EXAMPLES, phases=[Phase.generate])
+few = settings(max_examples=max(EXAMPLES // 3, 20), phases=[Phase.generate])
+
+
+class Case(NamedTuple):
+    """A shape, an index that fits it, and the mode in which it does."""
+
+    shape: tuple[int, ...]
+    index: Any
+    mode: str
+    own: bool  # index arrays are the backend's own
+
+    def index_on(self, on: Harness) -> Any:
+        """The index with its arrays as the backend's, or as NumPy's where x is any backend's."""
+        return index_on(on, self.index) if self.own else self.index
+
+
+def index_on(on: Harness, index: Any) -> Any:
+    """An index whose arrays are the backend's own."""
+    if isinstance(index, tuple):
+        return tuple(index_on(on, part) for part in index)
+    return on.array(index) if isinstance(index, np.ndarray) else index
+
+
+def values_on(on: Harness, values: Any) -> Any:
+    """Values whose arrays and NumPy scalars are the backend's own."""
+    return on.array(np.asarray(values)) if isinstance(values, (np.ndarray, np.generic)) else values
+
+
+@st.composite
+def cases(draw: st.DrawFn, outside: str = "drop", **options: Any) -> Case:
+    """Indices in range for mode "raise", or out of range for the others; `outside` is the reads' or updates' own."""
+    shape = draw(xst.shapes())
+    mode = draw(st.sampled_from(("raise", "raise", "raise", outside, "clip", "wrap")))
+    index = draw(xst.indices(shape, legal=mode == "raise", **options))
+    return Case(shape, index, mode, draw(st.booleans()))
+
+
+def several(
+    data: st.DataObject, shape: tuple[int, ...], dtype: str, values: Any, contents: Any = xst.arrays, **without: bool
+) -> list[tuple[np.ndarray, Any]]:
+    """Pairs of an x and values, the values all of the form of those that are given."""
+    pairs = []
+    for i in range(ARRAYS):
+        if i and isinstance(values, np.ndarray):
+            values = data.draw(contents(values.shape, values.dtype.name))
+        pairs.append((np.asarray(data.draw(xst.arrays(shape, dtype, **without))), values))
+    return pairs
+
+
+def update(on: Harness, x: Any, case: Case, values: Any, op: str, **options: Any) -> Any:
+    """The update by the method, or by the function."""
+    index, options = case.index_on(on), {"mode": case.mode, **options}
+    if case.own:
+        return getattr(unpoolx.at(x)[index], op)(values, **options)
+    return unpoolx.index_update(x, index, values, op, **options)
+
+
+def impossible(case: Case) -> bool:
+    """Whether the index clips or wraps to an element of an empty axis."""
+    try:
+        oracle.resolve_index(case.shape, case.index, case.mode)
+    except IndexError:
+        return True
+    return False
+
+
+def subnormal(x: np.ndarray) -> np.ndarray:
+    """Where the absolute value is below the smallest normal number, but not zero."""
+    if x.dtype.kind == "c":
+        return subnormal(x.real) | subnormal(x.imag)
+    if x.dtype.kind in "iub":
+        return np.zeros(x.shape, np.bool_)
+    with np.errstate(invalid="ignore"):
+        wide = abs(x.astype(np.float64))
+    smallest = {"float16": 2.0**-14, "float64": 2.0**-1022}.get(x.dtype.name, 2.0**-126)
+    return np.asarray((wide > 0) & (wide < smallest))
+
+
+def flushed(x: np.ndarray) -> np.ndarray:
+    """x with zeros, of the same sign, in place of subnormal numbers."""
+    if x.dtype.kind == "c":
+        result = np.zeros_like(x)
+        result.real, result.imag = flushed(np.asarray(x.real)), flushed(np.asarray(x.imag))
+        return result
+    with np.errstate(invalid="ignore"):
+        return np.where(subnormal(x), np.copysign(np.zeros((), x.dtype), x).astype(x.dtype), x)
+
+
+@pytest.mark.rule("A1", "A2", "A3", "A4", "A5", "A12", "A13", "A22", "A23", "A25", "A26")
+@generated
+@given(data=st.data())
+def test_get_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases("fill"))
+    dtype = data.draw(xst.dtypes(MOVABLE))
+    fill = data.draw(st.none() | xst.values_for((), dtype).filter(lambda v: not isinstance(v, np.ndarray)))
+    for _ in range(ARRAYS):
+        x = np.asarray(data.draw(xst.arrays(case.shape, dtype)))
+        given_x, options = on.array(x), {"mode": case.mode, "fill_value": fill}
+        what = f"get on {on.name}, {dtype}{case.shape}, {case}, fill {fill!r}"
+        if impossible(case):
+            with pytest.raises(IndexError):
+                unpoolx.index_get(given_x, case.index_on(on), **options)
+            continue
+        if case.own:
+            ours = unpoolx.at(given_x)[case.index_on(on)].get(**options)
+        else:
+            ours = unpoolx.index_get(given_x, case.index_on(on), **options)
+        assert on.backend.is_array(ours), what
+        expected = oracle.index_get(x, case.index, **options)
+        if fill is not None and case.mode == "fill" and subnormal(oracle.as_values(fill, x.dtype)):
+            expected, ours = flushed(expected), on.array(flushed(on.numpy(ours)))
+        assert_same_bits(on.numpy(ours), expected, what=what)
+        assert_same_bits(on.numpy(given_x), x, what=f"x after {what}")
+    on.count("at.get", ARRAYS)
+
+
+@pytest.mark.rule("A1", "A2", "A3", "A4", "A5", "A7", "A8", "A10", "A12", "A13", "A23", "A25", "A26")
+@generated
+@given(data=st.data())
+def test_set_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases())
+    dtype = data.draw(xst.dtypes(MOVABLE))
+    if impossible(case):
+        with pytest.raises(IndexError):
+            update(
+                on, on.array(np.zeros(case.shape, xst.dtype_of(dtype))), case, 0 if dtype != "bool" else False, "set"
+            )
+        return
+    indexed = oracle.resolve_index(case.shape, case.index, case.mode).shape
+    counts = oracle.update_counts(case.shape, case.index, case.mode)
+    for x, values in several(data, case.shape, dtype, data.draw(xst.values_for(indexed, dtype))):
+        given_x, given_values = on.array(x), values_on(on, values)
+        ours = update(on, given_x, case, given_values, "set")
+        what = f"set on {on.name}, {dtype}{case.shape}, {case}, values {values!r}"
+        assert on.backend.is_array(ours), what
+        expected = oracle.index_update(x, case.index, values, mode=case.mode)
+        if isinstance(values, (np.ndarray, np.generic)) and values.dtype == x.dtype:
+            assert_same_bits(on.numpy(ours), expected, what=what)
+        else:  # the conversion of a subnormal number, or to one, is arithmetic and may flush
+            array = np.asarray(values)
+            zeroed = flushed(array) if array.dtype.kind not in "iub" else array
+            zeroed = flushed(oracle.index_update(x, case.index, oracle.as_values(zeroed, x.dtype), mode=case.mode))
+            assert_sum_bits(on.numpy(ours), expected, np.where(counts > 0, zeroed, x), counts > 0, what=what)
+        assert_same_bits(on.numpy(given_x), x, what=f"x after {what}")
+        if isinstance(values, np.ndarray):
+            assert_same_bits(on.numpy(given_values), values, what=f"values after {what}")
+    on.count("at.set", ARRAYS)
+
+
+def powers(shape: tuple[int, ...], dtype: str) -> st.SearchStrategy[np.ndarray]:
+    """Exponents that integers take."""
+    return xst.exact_arrays(shape, dtype).map(abs)
+
+
+@pytest.mark.rule("A8", "A9", "A10", "A13", "A23")
+@generated
+@given(data=st.data())
+def test_integer_updates_give_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases())
+    dtype = data.draw(xst.dtypes(INTEGERS_AND_BOOL))
+    ops = ("min", "max") if dtype == "bool" else ("add", "subtract", "multiply", "power", "min", "max")
+    op = data.draw(st.sampled_from(ops))
+    if impossible(case):
+        return
+    indexed = oracle.resolve_index(case.shape, case.index, case.mode).shape
+    contents = powers if op == "power" else xst.arrays
+    for x, values in several(
+        data, case.shape, dtype, data.draw(xst.values_for(indexed, dtype, contents=contents)), contents
+    ):
+        given_x = on.array(x)
+        ours = on.numpy(update(on, given_x, case, values_on(on, values), op))
+        expected = oracle.index_update(x, case.index, values, op, mode=case.mode)
+        what = f"{op} on {on.name}, {dtype}{case.shape}, {case}, values {values!r}"
+        assert_same_bits(ours, expected, what=what)
+        assert_same_bits(on.numpy(given_x), x, what=f"x after {what}")
+    on.count(f"at.{op}", ARRAYS)
+
+
+@pytest.mark.rule("A10", "A11", "A13", "A23")
+@generated
+@given(data=st.data())
+def test_min_and_max_of_floats_give_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases())
+    dtype = data.draw(xst.dtypes(xst.FLOAT_DTYPES))
+    op = data.draw(st.sampled_from(("min", "max")))
+    if impossible(case):
+        return
+    indexed = oracle.resolve_index(case.shape, case.index, case.mode).shape
+
+    def contents(shape: tuple[int, ...], name: str) -> st.SearchStrategy[np.ndarray]:
+        return xst.arrays(shape, name, subnormal=False)
+
+    first = data.draw(xst.values_for(indexed, dtype, contents=contents, same_dtype=True))
+    for x, values in several(data, case.shape, dtype, first, contents, subnormal=False):
+        given_x = on.array(x)
+        ours = on.numpy(update(on, given_x, case, values_on(on, values), op))
+        expected = oracle.index_update(x, case.index, values, op, mode=case.mode)
+        what = f"{op} on {on.name}, {dtype}{case.shape}, {case}, values {values!r}"
+        assert_same_bits(ours, expected, what=what)
+        assert_same_bits(on.numpy(given_x), x, what=f"x after {what}")
+    on.count(f"at.{op}", ARRAYS)
+
+
+def assert_within_rounding(ours: np.ndarray, x: np.ndarray, case: Case, values: Any, op: str, *, what: str) -> None:
+    """Untouched elements keep their bits, one update is correctly rounded, several lie within the bounds."""
+    counts = oracle.update_counts(case.shape, case.index, case.mode)
+    reference, allowance = oracle.index_update_bounds(x, case.index, values, op, mode=case.mode)
+    with np.errstate(all="ignore"):
+        wide = ours.astype(reference.dtype)
+        near = abs(wide - reference) <= allowance
+        same = (wide == reference) | (np.isnan(wide) & np.isnan(reference)) | np.isinf(allowance)
+    wrong = ~(near | same) & (counts > 0)
+    if wrong.any():
+        at = tuple(np.argwhere(wrong)[0])
+        raise AssertionError(
+            f"{what}: at {at}, after {counts[at]} updates of {x[at]}: {reference[at]} +- {allowance[at]} expected, "
+            f"got {ours[at]}"
+        )
+    exact = oracle.index_update(x, case.index, values, op, mode=case.mode)
+    bits = counts == 0
+    if op != "power" and x.dtype.kind != "c":
+        bits |= (counts == 1) & ~subnormal(x) & ~subnormal(exact)
+    assert_same_bits(np.where(bits, ours, x), np.where(bits, exact, x), what=f"{what}, one update at most")
+
+
+@pytest.mark.rule("A8", "A9", "A10", "A12", "A13", "A23")
+@generated
+@given(data=st.data())
+def test_float_updates_are_the_oracles_within_rounding_and_the_same_again(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases())
+    dtype = data.draw(xst.dtypes((*xst.FLOAT_DTYPES, *xst.FLOAT_DTYPES, "complex64", "complex128")))
+    op = data.draw(st.sampled_from(oracle.ACCUMULATING_OPS if "complex" not in dtype else oracle.ACCUMULATING_OPS[:4]))
+    if impossible(case):
+        return
+    indexed = oracle.resolve_index(case.shape, case.index, case.mode).shape
+    first = data.draw(xst.values_for(indexed, dtype, contents=xst.moderate_arrays))
+    if op == "divide" and isinstance(first, np.ndarray) and first.dtype.kind in "iub":
+        first = first.astype(x_dtype := xst.dtype_of(dtype)) + x_dtype.type(0)
+    any_x = "complex" not in dtype and data.draw(st.booleans())
+    for x, values in several(data, case.shape, dtype, first, xst.moderate_arrays):
+        if not any_x:
+            x = np.asarray(data.draw(xst.moderate_arrays(case.shape, dtype)))  # noqa: PLW2901  # in place of any bits
+        given_x, given_values = on.array(x), values_on(on, values)
+        ours = on.numpy(update(on, given_x, case, given_values, op))
+        what = f"{op} on {on.name}, {dtype}{case.shape}, {case}, values {values!r}, x {x!r}"
+        assert_same_bits(np.zeros_like(ours), np.zeros_like(x), what=what)
+        assert_within_rounding(ours, x, case, values, op, what=what)
+        again = on.numpy(update(on, given_x, case, given_values, op))
+        assert_same_bits(again, ours, what=f"again, {what}")
+        assert_same_bits(on.numpy(given_x), x, what=f"x after {what}")
+    on.count(f"at.{op}", ARRAYS)
+
+
+def test_the_comparison_within_rounding_sees_a_lost_update() -> None:
+    case = Case((2,), np.array([0, 0]), "raise", own=False)
+    x, values = np.array([1, -0.0], np.float32), np.array([2, 3], np.float32)
+    assert_within_rounding(np.array([6, -0.0], np.float32), x, case, values, "add", what="right")
+    for wrong in ([4, -0.0], [6, 0.0], [6.00001, -0.0], [math.nan, -0.0]):
+        with pytest.raises(AssertionError):
+            assert_within_rounding(np.array(wrong, np.float32), x, case, values, "add", what="wrong")
+
+
+@pytest.mark.rule("A14")
+@few
+@given(data=st.data())
+def test_a_promise_of_unique_indices_changes_nothing_when_it_is_kept(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases())
+    dtype = data.draw(xst.dtypes(("float32", "int32", "uint8", "bfloat16")))
+    op = data.draw(st.sampled_from([op for op in oracle.AT_OPS if op != "divide" or "float" in dtype]))
+    if impossible(case):
+        return
+    indexed = oracle.resolve_index(case.shape, case.index, case.mode).shape
+    counts = oracle.update_counts(case.shape, case.index, case.mode)
+    x = np.asarray(data.draw(xst.exact_arrays(case.shape, dtype)))
+    values = np.asarray(abs(data.draw(xst.exact_arrays(indexed, dtype))))
+    ours = on.numpy(update(on, on.array(x), case, on.array(values), op, unique=True))
+    expected = oracle.index_update(x, case.index, values, op, mode=case.mode)
+    what = f"{op} with unique on {on.name}, {dtype}{case.shape}, {case}, values {values!r}"
+    kept = counts == 0 if op == "power" and "float" in dtype else counts <= 1
+    assert_same_bits(np.where(kept, ours, x), np.where(kept, expected, x), what=what)
+    if op == "set":  # a broken promise: one of the updates stays
+        candidates: dict[Any, set[float]] = {}
+        targets = oracle.resolve_index(case.shape, case.index, case.mode).targets
+        for target, value in zip(targets, values.ravel().tolist(), strict=True):
+            candidates.setdefault(target, set()).add(value)
+        for target in np.argwhere(counts > 1).tolist():
+            assert float(ours[tuple(target)]) in candidates[tuple(target)], what
+
+
+@pytest.mark.rule("A1", "A15")
+@few
+@given(data=st.data())
+def test_apply_sets_what_the_function_makes_of_the_elements(on: Harness, data: st.DataObject) -> None:
+    case = data.draw(cases(forms=("int", "slice", "array", "list")))
+    if case.mode != "raise":
+        return
+    x = np.asarray(data.draw(xst.exact_arrays(case.shape, "float32")))
+    given_x = on.array(x)
+    ours = on.numpy(unpoolx.at(given_x)[case.index_on(on)].apply(lambda elements: elements * 2 + 1))
+    expected = oracle.index_update(x, case.index, oracle.index_get(x, case.index) * 2 + 1)
+    what = f"apply on {on.name}, float32{case.shape}, {case}"
+    assert_same_bits(ours, expected, what=what)
+    assert_same_bits(on.numpy(given_x), x, what=f"x after {what}")
+
+
+@pytest.mark.rule("A6", "A21", "A24")
+@generated
+@given(data=st.data())
+def test_an_illegal_index_raises(on: Harness, data: st.DataObject) -> None:
+    shape = data.draw(xst.shapes())
+    illegal = data.draw(xst.illegal_indices(shape))
+    index = illegal.index
+    if data.draw(st.booleans()) and not any(
+        isinstance(part, np.ndarray) and part.dtype.kind == "O"
+        for part in (index if isinstance(index, tuple) else [index])
+    ):
+        index = index_on(on, index)
+    x = on.array(np.zeros(shape, np.float32))
+    for call in (unpoolx.at(x)[index].get, lambda: unpoolx.at(x)[index].set(1)):
+        try:
+            result = call()
+        except illegal.expected:
+            continue
+        raise AssertionError(f"{illegal} of {shape} on {on.name}: no {illegal.expected.__name__}, but {result}")
+    on.count("at, illegal index")
+
+
+@pytest.mark.rule("A21")
+@pytest.mark.parametrize("index", [3, -4, [0, 3], np.array([-4]), 2**32 + 1, np.array([2**32 + 1]), np.array([[0, 9]])])
+def test_the_error_names_the_number_the_axis_and_its_length(on: Harness, index: Any) -> None:
+    x = on.array(np.zeros((2, 3), np.float32))
+    wrong = next(i for i in np.ravel(index).tolist() if not -3 <= i < 3)
+    pattern = rf"{wrong}\D.*axis 1 of length 3"
+    for made in (index, index_on(on, index)):
+        for call in (lambda at: at.get(), lambda at: at.set(1), lambda at: at.add(1), lambda at: at.apply(lambda e: e)):
+            with pytest.raises(IndexError, match=pattern):
+                call(unpoolx.at(x)[:, made])
+
+
+# Arguments
+
+
+@pytest.mark.rule("A8")
+@pytest.mark.parametrize(
+    ("dtype", "values", "error"),
+    [
+        ("int32", 1.7, TypeError),
+        ("int32", [1, 2], None),
+        ("int32", [1.0, 2.0], TypeError),
+        ("int32", np.float32([1, 2]), TypeError),
+        ("int32", math.nan, TypeError),
+        ("int8", 300, OverflowError),
+        ("int8", [300, 0], OverflowError),
+        ("int8", np.array([1, 2], np.int64), None),
+        ("uint8", -1, OverflowError),
+        ("uint8", [1, 2], None),
+        ("uint8", np.array([1, 2], np.int32), TypeError),
+        ("int8", np.array([1, 2], np.uint64), None),
+        ("uint64", 2**64 - 1, None),
+        ("uint64", 2**64, OverflowError),
+        ("int64", -(2**63) - 1, OverflowError),
+        ("bool", 1, TypeError),
+        ("bool", True, None),
+        ("bool", np.array([1, 0], np.uint8), TypeError),
+        ("float32", 1j, TypeError),
+        ("float32", np.array([1, 1j], np.complex64), TypeError),
+        ("float32", np.array([1, 2], np.float64), None),
+        ("float16", np.array([1, 2], np.int64), None),
+        ("complex64", 1.5, None),
+        ("float32", "one", TypeError),
+        ("float32", None, TypeError),
+        ("float32", [[1], [2, 3]], ValueError),
+    ],
+)
+def test_values_cast_by_the_same_kind_rule(on: Harness, dtype: str, values: Any, error: Any) -> None:
+    x = np.zeros(2, xst.dtype_of(dtype))
+    given_values = values_on(on, values)
+    if error is None:
+        ours = on.numpy(unpoolx.at(on.array(x))[:].set(given_values))
+        assert_same_bits(ours, oracle.index_update(x, slice(None), values), what=f"{dtype} <- {values!r} on {on.name}")
+        return
+    for op in ("set", "max") if dtype == "bool" else ("set", "add", "max") if dtype != "complex64" else ("set",):
+        with pytest.raises(error):
+            unpoolx.index_update(on.array(x), slice(None), given_values, op)
+
+
+@pytest.mark.rule("A8")
+@pytest.mark.parametrize(("x", "v"), [("float32", "bfloat16"), ("bfloat16", "float64"), ("bfloat16", "int32")])
+def test_bfloat16_counts_as_a_float(on: Harness, x: str, v: str) -> None:
+    given_x, given_v = np.zeros(3, xst.dtype_of(x)), np.array([1, 2, 3]).astype(xst.dtype_of(v))
+    ours = on.numpy(unpoolx.at(on.array(given_x))[::-1].add(on.array(given_v)))
+    assert_same_bits(ours, np.array([3, 2, 1]).astype(given_x.dtype), what=f"{x} + {v} on {on.name}")
+    with pytest.raises(TypeError):
+        unpoolx.at(on.array(np.zeros(3, np.int32)))[:].set(on.array(np.zeros(3, xst.dtype_of("bfloat16"))))
+
+
+@pytest.mark.rule("A9")
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [("divide", "int32"), ("divide", "uint8"), ("min", "complex64"), ("max", "complex128")]
+    + [(op, "bool") for op in oracle.ACCUMULATING_OPS],
+)
+def test_an_operation_that_the_dtype_has_not(on: Harness, op: str, dtype: str) -> None:
+    x = on.array(np.zeros(2, dtype))
+    with pytest.raises(TypeError, match=op):
+        unpoolx.index_update(x, 0, x[0] if on.name != "numpy" else x[:1], op)
+
+
+@pytest.mark.rule("A9")
+def test_integers_have_no_negative_powers(on: Harness) -> None:
+    with pytest.raises(ValueError, match="-1"):
+        unpoolx.at(on.array(np.array([2, 3])))[0].power(-1)
+    assert on.numpy(unpoolx.at(on.array(np.float32([2, 4])))[:].power(-1)).tolist() == [0.5, 0.25]
+
+
+@pytest.mark.rule("A7", "A13")
+@pytest.mark.parametrize(
+    ("index", "values"),
+    [
+        ([0], np.zeros(2, np.float32)),
+        (slice(None), np.zeros((2, 3, 1), np.float32)),
+        (slice(None), np.zeros((2, 2, 3), np.float32)),
+        (np.eye(2, 3, dtype=bool), np.zeros(3, np.float32)),
+        (np.eye(2, 3, dtype=bool), np.zeros((2, 3), np.float32)),
+        ([True, False], np.zeros((2, 3), np.float32)),
+        (np.zeros((2, 3), bool), np.zeros(2, np.float32)),
+        ([], np.zeros((2, 3), np.float32)),
+    ],
+)
+def test_values_that_do_not_broadcast(on: Harness, index: Any, values: np.ndarray) -> None:
+    x = on.array(np.zeros((2, 3), np.float32))
+    shape = str(values.shape).replace("(", r"\(").replace(")", r"\)")
+    for op in ("set", "add", "multiply", "max"):
+        with pytest.raises(ValueError, match=shape):
+            unpoolx.index_update(x, index, on.array(values), op)
+
+
+@pytest.mark.rule("A1", "A23")
+def test_modes_and_operations_have_names(on: Harness) -> None:
+    x = on.array(np.zeros(3, np.float32))
+    for mode in ("fill", "nearest", None):
+        with pytest.raises(ValueError, match="mode"):
+            unpoolx.at(x)[0].set(1, mode=mode)
+    for mode in ("drop", "nearest", None):
+        with pytest.raises(ValueError, match="mode"):
+            unpoolx.at(x)[0].get(mode=mode)
+    with pytest.raises(ValueError, match="op"):
+        unpoolx.index_update(x, 0, 1, "mean")
+    with pytest.raises(TypeError, match="function"):
+        unpoolx.at(x)[0].apply(3)
+
+
+@pytest.mark.rule("A22")
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [
+        ("float16", math.nan),
+        ("bfloat16", math.nan),
+        ("float32", math.nan),
+        ("float64", math.nan),
+        ("complex64", complex(math.nan, math.nan)),
+        ("complex128", complex(math.nan, math.nan)),
+        *((name, np.iinfo(name).min if name.startswith("i") else np.iinfo(name).max) for name in xst.INTEGER_DTYPES),
+        ("bool", True),
+    ],
+)
+def test_the_default_fill(on: Harness, dtype: str, fill: Any) -> None:
+    x = np.array([1, 0]).astype(xst.dtype_of(dtype))
+    expected = np.zeros(3, x.dtype)
+    expected[0] = expected[2] = fill
+    for index in ([2, 1, -3], np.array([2**40, 1, -(2**40)])):
+        ours = on.numpy(unpoolx.at(on.array(x))[index].get(mode="fill"))
+        assert_same_bits(ours, expected, what=f"fill of {dtype} on {on.name}")
+    assert_same_bits(on.numpy(unpoolx.at(on.array(x))[5].get(mode="fill")), np.array(expected[0]), what=f"{dtype}, int")
+
+
+@pytest.mark.rule("A8", "A22")
+@pytest.mark.parametrize(
+    ("fill", "error"), [(300, OverflowError), (1.5, TypeError), (math.nan, TypeError), ([1], ValueError)]
+)
+def test_a_fill_casts_as_values_do(on: Harness, fill: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        unpoolx.at(on.array(np.zeros(3, np.uint8)))[[5]].get(mode="fill", fill_value=fill)
+
+
+# Empty, no axes, sharing
+
+
+@pytest.mark.rule("A16")
+@pytest.mark.parametrize(
+    "index", [[], np.array([], int), slice(0, 0), [False, False, False], False, np.zeros(3, bool), (..., [])]
+)
+def test_an_empty_index_gives_an_equal_copy(on: Harness, index: Any) -> None:
+    x = np.array([1, -0.0, math.nan], np.float32)
+    for op in oracle.AT_OPS:
+        ours = unpoolx.index_update(on.array(x), index, 5, op)
+        assert_same_bits(on.numpy(ours), x, what=f"{op} at {index!r} on {on.name}")
+    ours = on.numpy(unpoolx.at(on.array(x))[index].get())
+    assert_same_bits(ours, oracle.index_get(x, index), what=f"get {index!r} on {on.name}")
+
+
+@pytest.mark.rule("A16")
+@pytest.mark.parametrize("index", [(), ..., (..., ...)[:1], True, None, (None, ...), np.array(True), False])
+def test_an_array_without_axes(on: Harness, index: Any) -> None:
+    x = np.array(3, np.float32)
+    given_x = on.array(x)
+    got = unpoolx.at(given_x)[index].get()
+    assert on.backend.is_array(got)
+    if on.name == "numpy":
+        assert isinstance(got, np.ndarray)
+    assert_same_bits(on.numpy(got), oracle.index_get(x, index), what=f"get {index!r} on {on.name}")
+    for op, values in (("set", 9), ("add", -0.5), ("max", on.array(np.array(7, np.float32))), ("divide", 2)):
+        ours = unpoolx.index_update(given_x, index, values, op)
+        if on.name == "numpy":
+            assert isinstance(ours, np.ndarray)
+        host = on.numpy(values) if op == "max" else values
+        assert_same_bits(on.numpy(ours), oracle.index_update(x, index, host, op), what=f"{op} {index!r} on {on.name}")
+    with pytest.raises(IndexError):
+        unpoolx.at(given_x)[0].get()
+
+
+@pytest.mark.rule("A16")
+def test_one_element_of_an_array_is_an_array_without_axes(on: Harness) -> None:
+    got = unpoolx.at(on.array(np.arange(6.0).reshape(2, 3)))[1, -1].get()
+    assert on.backend.is_array(got)
+    assert_same_bits(on.numpy(got), np.array(5.0), what=f"get on {on.name}")
+    assert on.name != "numpy" or isinstance(got, np.ndarray)
+
+
+@pytest.mark.rule("A1", "A16")
+@pytest.mark.parametrize("on", ["numpy", "torch"], indirect=True)
+@pytest.mark.parametrize(
+    "index",
+    [..., (), slice(None), slice(0, 0), 1, [0, 1], [], np.array([True, False, True]), (None, slice(None, None, 2))],
+)
+def test_no_result_shares_memory_with_an_argument(on: Harness, index: Any) -> None:
+    x = on.array(np.arange(3, dtype=np.float32))
+    shape = np.arange(3)[index].shape
+    values = on.array(np.full(shape, 7, np.float32))
+    results = {"get": unpoolx.at(x)[index].get(), "apply": unpoolx.at(x)[index].apply(lambda elements: elements)}
+    for op in oracle.AT_OPS:
+        results[op] = unpoolx.index_update(x, index, values, op)
+        results[f"{op} unique"] = unpoolx.index_update(x, index, values, op, unique=True)
+    before = {name: on.numpy(result).copy() for name, result in results.items()}
+    x[...] = 100
+    values[...] = 200
+    for name, result in results.items():
+        assert_same_bits(
+            on.numpy(result), before[name], what=f"{name} at {index!r} on {on.name} after writes to x and v"
+        )
+        if result.shape != ():
+            result[...] = 300
+        assert (on.numpy(x) == 100).all(), f"{name} at {index!r} on {on.name} writes to x"
+        assert (on.numpy(values) == 200).all(), f"{name} at {index!r} on {on.name} writes to the values"
+
+
+@pytest.mark.rule("A1")
+def test_the_identity_as_function_of_apply_does_not_share(on: Harness) -> None:
+    whole = np.arange(3, dtype=np.float32)
+    x = on.array(whole)
+    ours = unpoolx.at(x)[...].apply(lambda elements: elements)
+    assert_same_bits(on.numpy(ours), whole, what=f"apply on {on.name}")
+
+
+@pytest.mark.rule("A1", "A4", "B1", "B2", "B3")
+def test_the_backend_is_that_of_x_or_the_one_named(on: Harness) -> None:
+    named = unpoolx.at([0, 0, 0], backend=on.name)[[0, 0, 2]].add([1, 2, 3])
+    assert on.backend.is_array(named)
+    assert on.numpy(named).tolist() == [3, 0, 3]
+    host = np.zeros(3, np.float32)
+    moved = unpoolx.index_update(host, 1, np.float32(2), backend=on.name)
+    assert on.backend.is_array(moved)
+    assert host.tolist() == [0, 0, 0]
+    if on.name != "numpy":
+        with pytest.raises(TypeError):
+            unpoolx.at(on.array(host))[:].set(host)
+        with pytest.raises(TypeError):
+            unpoolx.at(host)[:].set(on.array(host))
+        with pytest.raises(TypeError):
+            unpoolx.at(host)[on.array(np.array([0]))].get()
+
+
+@pytest.mark.rule("A12")
+@pytest.mark.parametrize("dtype", xst.FLOAT_DTYPES)
+def test_moving_keeps_subnormal_numbers_and_arithmetic_may_flush_them(on: Harness, dtype: str) -> None:
+    values = xst.special_values(dtype)
+    tiny = values[subnormal(values)]
+    x = np.concatenate([tiny, tiny])
+    count = len(tiny)
+    what = f"{dtype} on {on.name}"
+    assert_same_bits(on.numpy(unpoolx.at(on.array(x))[::-1].get()), x[::-1].copy(), what=f"get {what}")
+    zeros = np.zeros_like(x)
+    ours = on.numpy(unpoolx.at(on.array(zeros))[list(range(count))].set(on.array(tiny)))
+    assert_same_bits(ours, np.concatenate([tiny, zeros[:count]]), what=f"set {what}")
+    for op in oracle.AT_OPS[1:]:
+        for index in ([0, 0], slice(0, 1), [True] + [False] * (2 * count - 1)):
+            ours = on.numpy(unpoolx.index_update(on.array(x), index, 1, op))
+            assert_same_bits(ours[1:], x[1:], what=f"what {op} at {index} leaves, {what}")
+    smallest = float(abs(values[5].astype(np.float64)))
+    for op in ("min", "max"):
+        ours = on.numpy(unpoolx.index_update(on.array(x), [0, 1], on.array(x[2:4]), op))
+        expected = oracle.index_update(x, [0, 1], x[2:4], op)
+        assert (abs(ours.astype(np.float64) - expected.astype(np.float64)) < 2 * smallest).all(), f"{op} {what}"
+
+
+@pytest.mark.rule("A10")
+def test_products_and_quotients_pass_through_the_same_numbers_as_one_after_another(on: Harness) -> None:
+    for op, x, values, expected in (
+        ("divide", 1e30, [1e20, 1e20], 1e-10),
+        ("multiply", 1e-30, [1e20, 1e25, 1e-10], 1e5),
+        ("multiply", 1e-30, [1e30, 1e30], 1e30),
+        ("subtract", 3e38, [3e38, -3e38], 3e38),
+    ):
+        start = np.array([x, 1], np.float32)
+        ours = on.numpy(unpoolx.index_update(on.array(start), [0] * len(values), values, op))
+        np.testing.assert_allclose(ours, np.array([expected, 1]), rtol=1e-5, err_msg=f"{op} on {on.name}")
+
+
+@pytest.mark.rule("A10")
+def test_the_last_of_many_duplicates_wins(on: Harness) -> None:
+    random = np.random.default_rng(0)
+    index, values = random.integers(0, 50, 200_000), np.arange(200_000, dtype=np.int32)
+    x = np.zeros(50, np.int32)
+    expected = x.copy()
+    for i, value in zip(index.tolist(), values.tolist(), strict=True):
+        expected[i] = value
+    ours = on.numpy(unpoolx.at(on.array(x))[on.array(index)].set(on.array(values)))
+    assert_same_bits(ours, expected, what=f"200,000 updates of 50 elements on {on.name}")
+
+
+@pytest.mark.rule("A10")
+def test_sums_of_many_duplicates_are_the_same_again(on: Harness) -> None:
+    random = np.random.default_rng(0)
+    index, values = random.integers(0, 5, 3000), random.normal(size=3000).astype(np.float32)
+    x = on.array(np.ones(5, np.float32))
+    runs = [on.numpy(unpoolx.at(x)[on.array(index)].add(on.array(values))) for _ in range(3)]
+    assert_same_bits(runs[1], runs[0], what=f"again on {on.name}")
+    assert_same_bits(runs[2], runs[0], what=f"again on {on.name}")
+    case = Case((5,), index, "raise", own=False)
+    assert_within_rounding(runs[0], np.ones(5, np.float32), case, values, "add", what=f"3,000 sums on {on.name}")

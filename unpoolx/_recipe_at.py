@@ -1,0 +1,250 @@
+"""Indexed read and update by a `Plan`: slices first, then one scatter or take on rows.
+
+After the slices, the axes of the advanced part are brought to the front and joined, so that x is (1, slots, C) and
+values are (1, m, C): the form of `_recipe_scatter`, with one number for all C columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unpoolx import _recipe_fold
+from unpoolx._dtypes import UNSIGNED
+from unpoolx._index_grammar import NEW, Plan
+from unpoolx._layout import product
+from unpoolx._maps import Scatter
+from unpoolx._recipe_blocks import dilated
+
+if TYPE_CHECKING:
+    from unpoolx._backend import Backend
+
+
+class Update(NamedTuple):
+    """The static part of an update: the plan, the operation, what out-of-range numbers do, a promise."""
+
+    plan: Plan
+    op: str
+    mode: str
+    lengths: tuple[int, ...]
+    unique: bool
+
+
+class Read(NamedTuple):
+    """The static part of a read."""
+
+    plan: Plan
+    mode: str
+    lengths: tuple[int, ...]
+
+
+def get(ops: Backend, read: Read, x: Any, fill: Any, *arrays: Any) -> Any:
+    """The indexed elements; `fill` (of no axes) for a number out of range."""
+    plan = read.plan
+    sub = _sliced(ops, x, plan)
+    if plan.is_basic:
+        return ops.reshape(sub, plan.dim_shape)
+    if plan.is_mask:
+        arrays = ops.nonzero(arrays[0])
+    index = linear_index(ops, plan, arrays, read.lengths, read.mode, like=x)
+    index_shape = ops.shape(arrays[0]) if plan.is_mask else plan.index_shape
+    rows = _to_rows(ops, sub, plan)
+    flat = ops.reshape(index, [1, product(index_shape), 1])
+    if is_empty(plan.shape) or is_empty(ops.shape(rows)):
+        shape = (1, product(index_shape), ops.shape(rows)[-1])
+        taken = ops.broadcast_to(ops.reshape(fill, [1, 1, 1]), shape)
+    else:
+        nowhere = flat >= plan.slots
+        taken = ops.take_along(rows, ops.where(nowhere, ops.zero(flat), flat))
+        taken = ops.where(nowhere, fill, taken)
+    return _from_rows(ops, taken, plan, index_shape)
+
+
+def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> Any:
+    """x with an operation applied to its indexed elements and the values, one after another."""
+    plan = static.plan
+    sub = _sliced(ops, x, plan)
+    if plan.is_basic:
+        values = ops.reshape(ops.broadcast_to(values, plan.dim_shape), plan.sub_shape)
+        return _unsliced(ops, x, plan, _recipe_fold.step(ops, static.op, sub, values))
+    rows = _to_rows(ops, sub, plan)
+    if plan.is_mask:
+        updated = _by_mask(ops, static.op, rows, values, arrays[0], plan)
+    else:
+        values = ops.broadcast_to(values, plan.result_shape())
+        count = product(plan.index_shape)
+        if is_empty((count, *ops.shape(rows))):
+            return ops.copy(x)
+        values = _values_to_rows(ops, values, plan, plan.index_shape)
+        index = ops.reshape(linear_index(ops, plan, arrays, static.lengths, static.mode, like=x), [1, count, 1])
+        updated = _by_numbers(ops, static, rows, values, index)
+    return _unsliced(ops, x, plan, _rows_back(ops, updated, plan))
+
+
+def linear_index(ops: Backend, plan: Plan, arrays: Any, lengths: tuple[int, ...], mode: str, like: Any) -> Any:
+    """One number per element of the advanced part, in range(slots); `slots` itself for one out of range."""
+    wide = "int64" if "int64" in ops.dtypes() else "int32"
+    if plan.is_mask:
+        return _joined(arrays, plan)
+    number: Any = ops.full(plan.index_shape, 0, wide, like=like)
+    nowhere: Any = None
+    for array, length in zip(arrays, lengths, strict=True):
+        place, outside = placed(ops, array, length, mode)
+        number = number * length + place
+        nowhere = outside if nowhere is None else nowhere | outside
+    return number if nowhere is None else ops.where(nowhere, ops.full((), plan.slots, wide, like=like), number)
+
+
+def placed(ops: Backend, array: Any, length: int, mode: str) -> tuple[Any, Any]:
+    """An index array with negatives counted from the end and the mode applied, and where it is out of range.
+
+    Decided in the array's own width: a number beyond it is out of range, and never what it would be when narrowed.
+    """
+    wide = "int64" if "int64" in ops.dtypes() else "int32"
+    dtype = ops.dtype(array)
+    numbers = ops.cast(array, wide)
+    huge = numbers < 0 if dtype in UNSIGNED else None  # an unsigned number that the signed dtype cannot hold
+    if huge is not None:
+        greatest = ops.full((), 2**31 - 1 if wide == "int32" else 2**63 - 1, wide, like=numbers)
+        numbers = ops.where(huge, greatest, numbers)
+    empty = is_empty((length,))
+    if mode == "wrap" and not empty:
+        # Of a number that was cut off, the remainder is taken in its own dtype.
+        place = (
+            ops.cast(array % ops.full((), length, dtype, like=array), wide) if huge is not None else numbers % length
+        )
+        return place, ops.full_like(numbers, 0, "bool")
+    counted = ops.where(numbers < 0, numbers + length, numbers)
+    if mode == "clip" and not empty:
+        last = ops.full((), length - 1, wide, like=numbers)
+        low = ops.where(counted < 0, ops.zero(counted), counted)
+        return ops.where(low > last, last, low), ops.full_like(numbers, 0, "bool")
+    outside = (counted < 0) | (counted >= length)
+    return ops.where(outside, ops.zero(counted), counted), outside
+
+
+def _joined(arrays: Any, plan: Plan) -> Any:
+    number: Any = 0
+    for array, axis in zip(arrays, plan.advanced, strict=True):
+        number = number * plan.shape[axis] + array
+    return number
+
+
+def _by_numbers(ops: Backend, static: Update, rows: Any, values: Any, index: Any) -> Any:
+    slots = static.plan.slots
+    if static.op == "set" and not static.unique:
+        writer = ops.last_writer(index, slots)
+        taken = ops.take_along(values, ops.where(writer < 0, ops.zero(writer), writer))
+        return ops.where(writer < 0, rows, taken)
+    if static.unique or static.op == "set":
+        safe = ops.where(index >= slots, ops.zero(index), index)
+        new = _recipe_fold.step(ops, static.op, ops.take_along(rows, safe), values)
+        return ops.scatter_along(rows, index, new)
+    if static.op in ("add", "subtract"):
+        # The sum reaches the written slots alone: adding zero would turn -0.0 into +0.0.
+        total = ops.linear(Scatter(slots, "sum"), values, ops.broadcast_to(index, ops.shape(values)))
+        written = ops.last_writer(index, slots) >= 0
+        return ops.where(written, rows + total if static.op == "add" else rows - total, rows)
+    return ops.folded(static.op, rows, values, index)
+
+
+def _by_mask(ops: Backend, op: str, rows: Any, values: Any, mask: Any, plan: Plan) -> Any:
+    """Update where the mask is True: by a comparison, with the values in row-major order of the True elements."""
+    slots, columns = plan.slots, ops.shape(rows)[-1]
+    hit = ops.reshape(mask, [1, slots, 1])
+    shape = ops.shape(values)
+    rank = 1 + len(plan.dims)
+    along = len(shape) - rank + plan.place  # the values' axis of True elements, if they have it
+    length = shape[along] if along >= 0 else 1
+    rest = plan.dim_shape
+    values = ops.broadcast_to(values, (*rest[: plan.place], length, *rest[plan.place :]))
+    values = _values_to_rows(ops, values, plan, (length,))
+    if is_empty((length, slots)):
+        return rows
+    if length == 1:
+        spread = ops.broadcast_to(values, (1, slots, columns))
+    else:
+        number = ops.reshape(ops.count_before(ops.reshape(mask, [slots])), [1, slots, 1])
+        hit = hit & (number < length)
+        spread = ops.take_along(values, ops.where(hit, number, ops.zero(number)))
+    return ops.where(hit, _recipe_fold.step(ops, op, rows, spread), rows)
+
+
+def _sliced(ops: Backend, x: Any, plan: Plan) -> Any:
+    rank = len(plan.shape)
+    for axis, span in enumerate(plan.spans):
+        if is_empty((span.count,)):
+            return ops.full(plan.sub_shape, 0, ops.dtype(x), like=x)
+        if not span.is_whole(plan.shape[axis]):
+            x = ops.slice(x, {axis - rank: (span.start, span.count, span.step)})
+    turned = tuple(axis for axis, span in enumerate(plan.spans) if span.reversed)
+    return ops.flip(x, turned) if turned else x
+
+
+def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any) -> Any:
+    """x with its slices replaced by `sub`."""
+    if is_empty(plan.sub_shape):
+        return ops.copy(x)
+    turned = tuple(axis for axis, span in enumerate(plan.spans) if span.reversed)
+    sub = ops.flip(sub, turned) if turned else sub
+    rank = len(plan.shape)
+    spans = {
+        axis - rank: (span.start, span.count, span.step)
+        for axis, span in enumerate(plan.spans)
+        if not replace(span, reversed=False).is_whole(plan.shape[axis])
+    }
+    return ops.set_slice(x, spans, sub)
+
+
+def is_empty(shape: tuple[Any, ...]) -> bool:
+    """Whether a shape is known to hold nothing."""
+    return any(isinstance(n, int) and n == 0 for n in shape)
+
+
+def set_strided(ops: Backend, x: Any, span: Any, values: Any) -> Any:
+    """x with a strided slice replaced, by spreading the values over it and a comparison of positions."""
+    rank = len(ops.shape(x))
+    inside: Any = None
+    for axis, (start, count, step) in span.items():
+        length = ops.shape(x)[axis]
+        values = dilated(ops, values, axis, step)
+        used = (count - 1) * step + 1
+        values = ops.pad(ops.slice(values, {axis: (0, used, 1)}), {axis: (start, length - start - used)}, 0)
+        at = ops.arange(length, "int32", like=x) - start
+        here = ops.along((at >= 0) & (at < used) & (at % step == 0), axis)
+        inside = here if inside is None else inside & here
+    return ops.where(ops.reshape(inside, [1] * (rank - len(ops.shape(inside))) + list(ops.shape(inside))), values, x)
+
+
+def _to_rows(ops: Backend, sub: Any, plan: Plan) -> Any:
+    """(1, slots, C): the axes of the advanced part in front, the rest as columns."""
+    moved = ops.transpose(sub, (*plan.advanced, *plan.kept))
+    return ops.reshape(moved, [1, plan.slots, product(plan.spans[axis].count for axis in plan.kept)])
+
+
+def _rows_back(ops: Backend, rows: Any, plan: Plan) -> Any:
+    order = (*plan.advanced, *plan.kept)
+    moved = ops.reshape(rows, [plan.spans[axis].count for axis in order])
+    return ops.transpose(moved, tuple(order.index(axis) for axis in range(len(order))))
+
+
+def _from_rows(ops: Backend, taken: Any, plan: Plan, index_shape: tuple[int, ...]) -> Any:
+    split = ops.reshape(taken, [*index_shape, *plan.dim_shape])
+    front = len(index_shape)
+    order = (
+        *range(front, front + plan.place),
+        *range(front),
+        *range(front + plan.place, front + len(plan.dims)),
+    )
+    return ops.transpose(split, order)
+
+
+def _values_to_rows(ops: Backend, values: Any, plan: Plan, index_shape: tuple[int, ...]) -> Any:
+    front = len(index_shape)
+    order = (
+        *range(plan.place, plan.place + front),
+        *range(plan.place),
+        *range(plan.place + front, front + len(plan.dims)),
+    )
+    columns = product(n for n, axis in zip(plan.dim_shape, plan.dims, strict=True) if axis != NEW)
+    return ops.reshape(ops.transpose(values, order), [1, product(index_shape), columns])
