@@ -70,13 +70,15 @@ class TorchBackend(Backend):
         x = x.cpu().resolve_conj().resolve_neg()
         narrow = x.dtype == torch.bfloat16
         x = x.view(torch.int16) if narrow else x
-        while _functorch.is_gradtrackingtensor(x):  # inside torch.func, what is computed of a plain tensor is wrapped
-            x = _functorch.get_unwrapped(x)
+        if _functorch.is_functorch_wrapped_tensor(x):  # inside torch.func, x.numpy() fails even on plain tensors
+            host = np.array(x.tolist(), self.dtype(x)).reshape(x.shape)
+        else:
+            host = x.numpy()
         if not narrow:
-            return x.numpy()
+            return host
         import ml_dtypes  # optional: NumPy by itself has no bfloat16
 
-        return x.numpy().view(ml_dtypes.bfloat16)
+        return host.view(ml_dtypes.bfloat16)
 
     def prepare(self, x: Array) -> Array:
         return x
