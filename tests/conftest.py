@@ -29,9 +29,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors],
 )
 settings.register_profile("deep", settings.get_profile("ci"), derandomize=False, max_examples=5000)
-settings.register_profile(
-    "quick", settings.get_profile("ci"), max_examples=60, phases=[__import__("hypothesis").Phase.generate]
-)
 settings.load_profile(os.environ.get("UNPOOLX_PROFILE", "ci"))
 
 
@@ -81,9 +78,12 @@ class _CaseCount:
             return
         terminalreporter.section("generated cases, compared bit for bit with the oracle")
         functions = sorted({key.partition("/")[0] for key in self.cases})
+        short = [key for key, number in self.cases.items() if number < ENOUGH_CASES and not key.startswith("at.")]
         for function in functions:
             counts = ", ".join(f"{name} {self.cases[f'{function}/{name}']:,}" for name in BACKENDS)
             terminalreporter.write_line(f"{function}: {counts}")
+        if short:
+            terminalreporter.write_line(f"fewer than {ENOUGH_CASES:,} (a part of the tests ran): {', '.join(short)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

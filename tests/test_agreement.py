@@ -16,7 +16,7 @@ from unpoolx.testing import oracle
 from unpoolx.testing import strategies as xst
 from unpoolx.testing.compare import assert_same_bits, assert_sum_bits
 
-GEOMETRIES = int(__import__("os").environ.get("G", "250"))
+GEOMETRIES = 250
 ARRAYS = 8
 MOVABLE = (*xst.POOL_DTYPES, *xst.COMPLEX_DTYPES)
 SUMMABLE = tuple(name for name in MOVABLE if name != "bool")
@@ -46,7 +46,7 @@ def several(data: st.DataObject, shape: tuple[int, ...], dtype: str, **without: 
     "L1",
     "L2",
 )
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_max_pool_gives_the_oracles_bits_and_its_switches_bring_them_back(on: Harness, data: st.DataObject) -> None:
     geometry = data.draw(xst.windows())
@@ -67,7 +67,7 @@ def test_max_pool_gives_the_oracles_bits_and_its_switches_bring_them_back(on: Ha
 
 
 @pytest.mark.rule("U1", "U3", "U5", "W7")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_unpool_last_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     geometry = data.draw(xst.windows())
@@ -85,7 +85,7 @@ def test_unpool_last_gives_the_oracles_bits(on: Harness, data: st.DataObject) ->
 
 
 @pytest.mark.rule("U1", "U4", "U5", "W7")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_unpool_sum_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     geometry = data.draw(xst.windows())
@@ -101,7 +101,7 @@ def test_unpool_sum_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> 
 
 
 @pytest.mark.rule("U7", "W7")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_gather_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     geometry = data.draw(xst.windows())
@@ -116,7 +116,7 @@ def test_gather_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None
 
 
 @pytest.mark.rule("U6", "U3", "U4", "U5")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_unpool_by_raw_indices_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     raw = data.draw(xst.raw_indices())
@@ -134,7 +134,7 @@ def test_unpool_by_raw_indices_gives_the_oracles_bits(on: Harness, data: st.Data
 
 
 @pytest.mark.rule("S2", "S3", "L4")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_index_formats_give_the_oracles_numbers_and_come_back(on: Harness, data: st.DataObject) -> None:
     geometry = data.draw(xst.windows())
@@ -178,7 +178,7 @@ def plain_geometry(draw: st.DrawFn, *, strides: bool = True) -> tuple[tuple[int,
 
 
 @pytest.mark.rule("F1", "F2", "W10")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_unpool_fixed_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     shape, arguments = data.draw(plain_geometry())
@@ -201,7 +201,7 @@ def test_unpool_fixed_gives_the_oracles_bits(on: Harness, data: st.DataObject) -
 
 
 @pytest.mark.rule("F3", "W10")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_unpool_nearest_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     shape, arguments = data.draw(plain_geometry(strides=False))
@@ -215,7 +215,7 @@ def test_unpool_nearest_gives_the_oracles_bits(on: Harness, data: st.DataObject)
 
 
 @pytest.mark.rule("F1", "F4", "W10")
-@settings(max_examples=GEOMETRIES, phases=[__import__("hypothesis").Phase.generate])
+@settings(max_examples=GEOMETRIES)
 @given(data=st.data())
 def test_unpool_average_gives_the_oracles_bits(on: Harness, data: st.DataObject) -> None:
     shape, arguments = data.draw(plain_geometry())

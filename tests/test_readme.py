@@ -17,7 +17,7 @@ def failures(text: str, name: str) -> list[str]:
     """What the examples of `text` printed that they should not have."""
     test = PARSER.get_doctest(text, {}, name, name, 0)
     report: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    runner = doctest.DocTestRunner()
     runner.run(test, out=report.append)
     return report
 
