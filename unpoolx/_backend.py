@@ -27,6 +27,8 @@ class Backend(abc.ABC):
     """The name that `backend=` takes."""
     max_axes: int = 64
     """The most axes that the primitives take."""
+    exact_comparisons: bool = False
+    """Whether comparisons see subnormal numbers as what they are, so that floats need no integer key."""
     mutable: bool = False
     """Whether a result may be written in place while it is built (`write`)."""
 
@@ -114,7 +116,7 @@ class Backend(abc.ABC):
     def slice(self, x: Array, span: Span) -> Array: ...
 
     @abc.abstractmethod
-    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array: ...
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: float) -> Array: ...
 
     @abc.abstractmethod
     def stack(self, parts: list[Array], axis: int) -> Array:
@@ -196,11 +198,12 @@ class Backend(abc.ABC):
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
         """Values and offsets; the derivative of the values is `Gather(geometry)` at the offsets."""
-        return _recipe_pool.max_pool(self, geometry, x)
+        values, offsets = self.fused(_recipe_pool.max_pool, geometry, x)
+        return values, offsets
 
     def linear(self, linear_map: _maps.LinearMap, x: Array, index: Array | None) -> Array:
         """`linear_map.apply`, with the map as its tangent and the adjoint map as its cotangent."""
-        return linear_map.apply(self, x, index)
+        return self.fused(_maps.apply_map, linear_map, x, index)
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         """`function(self, static, *arrays)`, as one compiled program where that pays; `static` is hashable."""

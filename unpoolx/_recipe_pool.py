@@ -35,7 +35,7 @@ def order_key(ops: Backend, x: Any) -> Any:
 
 def max_pool(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
     """The first greatest real element of each window, and its row-major number inside the window."""
-    value, key, offset = x, order_key(ops, x), None
+    value, key, offset = x, (None if ops.exact_comparisons else order_key(ops, x)), None
     weight = 1
     for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
         value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, geometry.offset_dtype)
@@ -51,27 +51,48 @@ def _reduce(
     padding = {position: (axis.before, after)}
     # Nothing compares below the fill, so padding never beats a real element that came before it. Padding that
     # comes before the first real element loses to it by position, whatever that element holds.
-    fill = integer_range(ops.dtype(key))[0]
-    key, value = ops.pad(key, padding, fill), ops.pad(value, padding, 0)
+    if key is None:
+        value = ops.pad(value, padding, _least(ops.dtype(value)))
+    else:
+        key, value = ops.pad(key, padding, integer_range(ops.dtype(key))[0]), ops.pad(value, padding, 0)
     offset = None if offset is None else ops.pad(offset, padding, 0)
 
     def at(array: Any, element: int) -> Any:
         return ops.slice(array, {position: (element * axis.dilation, axis.windows, axis.stride)})
 
-    best_key, best_value = at(key, 0), at(value, 0)
-    best_offset = ops.full_like(best_key, 0, offset_dtype) if offset is None else at(offset, 0)
+    best_key, best_value = None if key is None else at(key, 0), at(value, 0)
+    best_offset = ops.full_like(best_value, 0, offset_dtype) if offset is None else at(offset, 0)
     for element in range(1, axis.kernel):
-        new_key = at(key, element)
-        better = new_key > best_key
-        first = _first_here(ops, axis, position, element, like=best_key)
+        new_value = at(value, element)
+        if key is None:
+            better = _beats(ops, new_value, best_value)
+        else:
+            new_key = at(key, element)
+            better = new_key > best_key
+        first = _first_here(ops, axis, position, element, like=best_value)
         if first is not None:
             better = better | first
-        number = ops.full((), element * weight, offset_dtype, like=best_key)
+        number = ops.full((), element * weight, offset_dtype, like=best_value)
         new_offset = number if offset is None else at(offset, element) + number
-        best_key = ops.where(better, new_key, best_key)
-        best_value = ops.where(better, at(value, element), best_value)
+        if key is not None:
+            best_key = ops.where(better, new_key, best_key)
+        best_value = ops.where(better, new_value, best_value)
         best_offset = ops.where(better, new_offset, best_offset)
     return best_value, best_key, best_offset
+
+
+def _beats(ops: Backend, new: Any, best: Any) -> Any:
+    """Where `new` is greater than `best`, or is the first NaN of the two."""
+    if ops.dtype(new) not in FLOAT_BITS:
+        return new > best
+    return ~(new <= best) & (best == best)  # noqa: PLR0124  # only a NaN differs from itself
+
+
+def _least(dtype: str) -> float | int:
+    """A value of the dtype that no value is less than."""
+    if dtype in FLOAT_BITS:
+        return float("-inf")
+    return 0 if dtype == "bool" else integer_range(dtype)[0]
 
 
 def _first_here(ops: Backend, axis: Axis, position: int, element: int, like: Any) -> Any:

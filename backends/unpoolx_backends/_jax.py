@@ -104,7 +104,7 @@ class JaxBackend(Backend):
             limits[axis] = start + (count - 1) * step + 1
         return lax.slice(x, starts, limits, steps)
 
-    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: float) -> Array:
         config = [(0, 0, 0)] * x.ndim
         for axis, (before, after) in padding.items():
             config[axis] = (before, after, 0)

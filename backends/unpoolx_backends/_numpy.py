@@ -30,6 +30,7 @@ class NumpyBackend(Backend):
     """Arrays on the host, written slice by slice."""
 
     name = "numpy"
+    exact_comparisons = True
     mutable = True
 
     @property
@@ -98,7 +99,7 @@ class NumpyBackend(Backend):
     def slice(self, x: Array, span: Span) -> Array:
         return x[_span(x, span)]
 
-    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: float) -> Array:
         if not any(map(any, padding.values())):
             return x
         shape, inner = list(x.shape), {}

@@ -110,7 +110,7 @@ class TensorflowBackend(Backend):
             index[axis] = slice(start, start + (count - 1) * step + 1, step)
         return x[tuple(index)]
 
-    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: float) -> Array:
         if x.shape.rank > PAD_AXES:
             for axis, pair in padding.items():
                 x = self._pad_axis(x, axis, pair, value)
@@ -120,7 +120,7 @@ class TensorflowBackend(Backend):
             pairs[axis] = pair
         return tf.pad(x, pairs, constant_values=tf.cast(value, x.dtype))
 
-    def _pad_axis(self, x: Array, axis: int, pair: tuple[Any, Any], value: int) -> Array:
+    def _pad_axis(self, x: Array, axis: int, pair: tuple[Any, Any], value: float) -> Array:
         shapes = [list(self.shape(x)), list(self.shape(x))]
         shapes[0][axis], shapes[1][axis] = pair
         before, after = (tf.fill(shape, tf.cast(value, x.dtype)) for shape in shapes)

@@ -37,6 +37,8 @@ class TorchBackend(Backend):
 
     name = "torch"
 
+    exact_comparisons = True
+
     @property
     def mutable(self) -> bool:  # type: ignore[override]  # it depends on where the call is
         return not torch.compiler.is_compiling()
@@ -127,7 +129,7 @@ class TorchBackend(Backend):
     def slice(self, x: Array, span: Span) -> Array:
         return x[_span(x, span)]
 
-    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: int) -> Array:
+    def pad(self, x: Array, padding: dict[int, tuple[Any, Any]], value: float) -> Array:
         if not any(map(any, padding.values())):
             return x
         pairs = [padding.get(axis, (0, 0)) for axis in range(-1, min(padding) - 1, -1)]
