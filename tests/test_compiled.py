@@ -171,27 +171,29 @@ class Inputs:
 def every_function(inputs: Inputs) -> Callable[..., dict[str, Any]]:
     """A function of arrays that calls every public function that the case and the dtype allow."""
     case, dtype = inputs.case, inputs.dtype
+    # Plain values alone for a compiler to see: it does not look into the properties of a Case.
+    window, shape, arguments, spread = case.window, case.shape, case.arguments, case.spread
+    has_one_batch_axis, raw_arguments = case.has_one_batch_axis, inputs.raw_arguments
 
     def run(x: Any, y: Any, switches: Any, indices: Any, raw: Any) -> dict[str, Any]:
-        values, made = unpoolx.max_pool(x, **case.arguments)
-        spread = case.spread
+        values, made = unpoolx.max_pool(x, **arguments)
         results = {
             "max_pool": values,
             "its switches": made,
             "unpool last": unpoolx.unpool(y, switches),
             "gather": unpoolx.gather(x, switches),
-            "from_indices": unpoolx.Switches.from_indices(indices, case.window, case.shape, index_format="spatial"),
+            "from_indices": unpoolx.Switches.from_indices(indices, window, shape, index_format="spatial"),
             "to_indices": switches.to_indices("onnx"),
             "unpool_fixed": unpoolx.unpool_fixed(y, **spread["unpool_fixed"]),
             "unpool_nearest": unpoolx.unpool_nearest(y, **spread["unpool_nearest"]),
             "round trip": unpoolx.unpool(values, made),
         }
-        if case.has_one_batch_axis:
-            results["raw last"] = unpoolx.unpool(y, raw, **inputs.raw_arguments)
+        if has_one_batch_axis:
+            results["raw last"] = unpoolx.unpool(y, raw, **raw_arguments)
         if dtype != "bool":
             results["unpool sum"] = unpoolx.unpool(y, switches, overlap="sum")
-        if dtype != "bool" and case.has_one_batch_axis:
-            results["raw sum"] = unpoolx.unpool(y, raw, overlap="sum", **inputs.raw_arguments)
+        if dtype != "bool" and has_one_batch_axis:
+            results["raw sum"] = unpoolx.unpool(y, raw, overlap="sum", **raw_arguments)
         if dtype in xst.FLOAT_DTYPES:
             results["unpool_average"] = unpoolx.unpool_average(y, **spread["unpool_average"])
         return results
@@ -341,21 +343,23 @@ def test_a_wrong_result_of_a_compiler_would_be_seen(compiler: Compiler) -> None:
 def losses(inputs: Inputs) -> Callable[..., dict[str, Any]]:
     """Functions of arrays whose gradients are small integers."""
     case = inputs.case
+    arguments, spread, has_one_batch_axis = case.arguments, case.spread, case.has_one_batch_axis
+    raw_arguments = inputs.raw_arguments
 
     def run(x: Any, y: Any, switches: Any, raw: Any) -> dict[str, Any]:
-        values, made = unpoolx.max_pool(x, **case.arguments)
+        values, made = unpoolx.max_pool(x, **arguments)
         results = {
             "max_pool": values * values,
             "round trip": unpoolx.unpool(values, made) * x,
             "unpool last": unpoolx.unpool(y, switches) * x,
             "unpool sum": unpoolx.unpool(y, switches, overlap="sum") * x,
             "gather": unpoolx.gather(x, switches) * y,
-            "unpool_nearest": unpoolx.unpool_nearest(y, **case.spread["unpool_nearest"]),
-            "unpool_fixed": unpoolx.unpool_fixed(y, **case.spread["unpool_fixed"]),
+            "unpool_nearest": unpoolx.unpool_nearest(y, **spread["unpool_nearest"]),
+            "unpool_fixed": unpoolx.unpool_fixed(y, **spread["unpool_fixed"]),
         }
-        if case.has_one_batch_axis:
-            results["raw last"] = unpoolx.unpool(y, raw, **inputs.raw_arguments) * x
-            results["raw sum"] = unpoolx.unpool(y, raw, overlap="sum", **inputs.raw_arguments) * x
+        if has_one_batch_axis:
+            results["raw last"] = unpoolx.unpool(y, raw, **raw_arguments) * x
+            results["raw sum"] = unpoolx.unpool(y, raw, overlap="sum", **raw_arguments) * x
         return results
 
     return run
@@ -573,8 +577,10 @@ def test_an_index_that_is_not_in_its_own_window_is_nowhere_inside_compiled_code(
     bad = random.random(right.shape) < 0.5
     indices = np.where(bad, wrong, right)
 
+    window, shape = case.window, case.shape
+
     def run(x: Any, y: Any, indices: Any) -> dict[str, Any]:
-        switches = unpoolx.Switches.from_indices(indices, case.window, case.shape, index_format=index_format)
+        switches = unpoolx.Switches.from_indices(indices, window, shape, index_format=index_format)
         return {
             "unpool last": unpoolx.unpool(y, switches),
             "unpool sum": unpoolx.unpool(y, switches, overlap="sum"),
@@ -600,9 +606,10 @@ def test_an_index_that_is_not_in_its_own_window_is_nowhere_inside_compiled_code(
 @pytest.mark.parametrize("compiler", ["jit", "graph", "xla", "aot_eager"], indirect=True)
 def test_offsets_made_inside_compiled_code_have_the_dtype_of_those_outside(compiler: Compiler, case: Case) -> None:
     on, inputs = compiler.on, Inputs(case)
+    window, shape = case.window, case.shape
 
     def run(indices: Any) -> Any:
-        return unpoolx.Switches.from_indices(indices, case.window, case.shape, index_format="spatial")
+        return unpoolx.Switches.from_indices(indices, window, shape, index_format="spatial")
 
     switches = compiler(run)(on.array(inputs.indices))
     assert_same_bits(on.numpy(switches.offsets), inputs.offsets, what=f"from_indices in {compiler.how}, {case}")
@@ -753,7 +760,7 @@ def test_checkpoint_cond_and_hessian_work(on_framework: Harness) -> None:
         assert_same_bits(on.numpy(jax.grad(wrapped)(on.array(x))), expected, what=f"{name}: {what}")
 
     def either(flag: Any, y: Any, switches: Any) -> Any:
-        return jax.lax.cond(flag, lambda y, s: unpoolx.unpool(y, s), lambda y, s: unpoolx.unpool(-y, s), y, switches)
+        return jax.lax.cond(flag, unpoolx.unpool, lambda y, s: unpoolx.unpool(-y, s), y, switches)
 
     switches = on.switches(offsets, case.window, case.laid.spatial)
     ours = jax.jit(either)(False, on.array(values), switches)

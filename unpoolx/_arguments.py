@@ -38,7 +38,7 @@ def choose(backend: object, **arrays: Any) -> Backend:
         if not isinstance(backend, (str, Backend)):
             raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
         return get_backend(backend)
-    owners = {what: backend_of(x) for what, x in arrays.items()}
+    owners = {what: backend_of(x, what) for what, x in arrays.items()}
     found = {owner.name: (owner, what) for what, owner in owners.items() if owner is not None}
     if len(found) > 1:
         raise TypeError(
@@ -50,7 +50,7 @@ def choose(backend: object, **arrays: Any) -> Backend:
 
 def bring(ops: Backend, **arrays: Any) -> list[Any]:
     """The arguments as arrays of one backend, on one device."""
-    owners = {what: backend_of(x) for what, x in arrays.items()}
+    owners = {what: backend_of(x, what) for what, x in arrays.items()}
     brought: dict[str, Any] = {}
     for what, x in arrays.items():  # the ones that are there already decide the device of the others
         if owners[what] is ops:
@@ -90,7 +90,13 @@ def _convert(x: Any, owner: Backend | None, ops: Backend, like: Any, what: str) 
             f"call with backend={owner.name!r}, or convert outside"
         )
     else:
-        host = owner.to_numpy(_supported(owner, owner.prepare(x), what))
+        x = _supported(owner, owner.prepare(x), what)
+        try:
+            host = owner.to_numpy(x)
+        except (TypeError, NotImplementedError) as error:
+            raise TypeError(
+                f"{what}: expected an array of {owner.name} that converts to {ops.name}: {error}"
+            ) from error
     host = get_backend("numpy").prepare(host)
     dtype = host.dtype.name
     if dtype not in ops.dtypes():

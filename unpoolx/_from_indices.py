@@ -11,17 +11,16 @@ from unpoolx._layout import show_shape
 from unpoolx._recipe_unpool import spatial_positions
 
 
-def offsets_from_window(ops: Backend, numbers: Any, geometry: Geometry) -> Any:
-    """Offsets from row-major numbers inside the window."""
+def offsets_from_window(ops: Backend, numbers: Any, geometry: Geometry, what: str) -> Any:
+    """Offsets from row-major numbers inside the window; `what` names the argument."""
     shape, windows = ops.shape(numbers), geometry.windows
-    spatial = tuple(shape[axis] for axis in geometry.spatial_axes) if len(shape) > len(windows) else shape
-    if spatial != windows:
+    if len(shape) <= len(windows) or tuple(shape[axis] for axis in geometry.spatial_axes) != windows:
         raise ValueError(
-            f"offsets: expected the spatial lengths {windows}, one number for each window of {geometry.window} over "
+            f"{what}: expected the spatial lengths {windows}, one number for each window of {geometry.window} over "
             f"{geometry.spatial_shape}; got shape {show_shape(shape)}"
         )
     offset, valid = ops.fused(_from_window, geometry, numbers)
-    return _checked(ops, numbers, offset, valid, geometry, "window")
+    return _checked(ops, numbers, offset, valid, geometry, "window", what)
 
 
 def _from_window(ops: Backend, geometry: Geometry, numbers: Any) -> tuple[Any, Any]:
@@ -38,7 +37,7 @@ def offsets_from_flat(ops: Backend, indices: Any, geometry: Geometry, shape: tup
     if 0 in shape:
         return ops.full_like(indices, 0, geometry.offset_dtype)
     offset, valid = ops.fused(_from_flat, (numbering, geometry), indices)
-    return _checked(ops, indices, offset, valid, geometry, index_format)
+    return _checked(ops, indices, offset, valid, geometry, index_format, "indices")
 
 
 def _from_flat(ops: Backend, static: tuple[Numbering, Geometry], indices: Any) -> tuple[Any, Any]:
@@ -69,14 +68,16 @@ def _widened(ops: Backend, numbers: Any, count: int) -> tuple[Any, Any]:
     return ops.where(inside, cast, ops.zero(cast)), inside
 
 
-def _checked(ops: Backend, given: Any, offset: Any, valid: Any, geometry: Geometry, index_format: str) -> Any:
+def _checked(
+    ops: Backend, given: Any, offset: Any, valid: Any, geometry: Geometry, index_format: str, what: str
+) -> Any:
     if ops.is_concrete(valid):
         host = ops.to_numpy(valid)
         if not host.all():
             wrong = int(host.size - host.sum())
             first = tuple(int(axis[0]) for axis in (~host).nonzero())
             raise ValueError(
-                f"indices: expected each to lie in its own window of {geometry.window} over {geometry.spatial_shape} "
+                f"{what}: expected each to lie in its own window of {geometry.window} over {geometry.spatial_shape} "
                 f"(index_format={index_format!r}); {wrong} of {host.size} do not. The first is "
                 f"{ops.to_numpy(given)[first]} at {first}"
             )

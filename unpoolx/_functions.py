@@ -114,7 +114,7 @@ def unpool(
     Source: Zeiler, Taylor and Fergus, "Adaptive Deconvolutional Networks for Mid and High Level Feature Learning",
     section 3.1; Noh, Hong and Han, "Learning Deconvolution Network for Semantic Segmentation", section 3.2.
     """
-    if overlap not in OVERLAPS:
+    if type(overlap) is not str or overlap not in OVERLAPS:
         raise ValueError(f"overlap: expected 'last' or 'sum'; got {overlap!r}")
     if not isinstance(switches, Switches):
         return _raw_indices.unpool(x, switches, overlap, output_shape, index_format, data_format, backend)

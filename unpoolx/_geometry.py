@@ -6,11 +6,12 @@ int. So nothing below branches on a length unless it is an int.
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from unpoolx._layout import channel_axis, product, show_shape, spatial_axes, with_spatial
+from unpoolx._layout import LONGEST, channel_axis, product, show_shape, spatial_axes, with_spatial
 from unpoolx._window import Window
 
 Length = Any
@@ -161,6 +162,11 @@ def _axis(window: Window, index: int, size: Any) -> Axis:
     axis = Axis(size, kernel, stride, dilation, before, windows)
     if isinstance(size, int):
         _check(axis, index, room, after)
+        # What no element depends on is cut to what lengths can be: the step of one window, the gaps of one element.
+        if windows == 1:
+            axis = replace(axis, stride=min(stride, max(extent, before + size)))
+        if kernel == 1:
+            axis = replace(axis, dilation=1)
     return axis
 
 
@@ -170,6 +176,11 @@ def at_least_zero(length: Any) -> Any:
 
 
 def _check(axis: Axis, index: int, room: Length, after: Length) -> None:
+    if axis.size + axis.before + after > LONGEST:
+        raise ValueError(
+            f"padding: expected a padded length of at most {LONGEST}; got {axis.size + axis.before + after} on "
+            f"{_describe(axis, index, after)}"
+        )
     if room < 0:
         raise ValueError(
             f"kernel_size: expected at most {axis.size + axis.before + after} elements, the padded length, in one "
@@ -177,7 +188,7 @@ def _check(axis: Axis, index: int, room: Length, after: Length) -> None:
         )
     # Only windows that begin in the leading padding, and the last one, can miss every real element.
     leading = range(min(-(-axis.before // axis.stride), axis.windows))
-    for w in (*leading, axis.windows - 1):
+    for w in itertools.chain(leading, [axis.windows - 1]):
         start = w * axis.stride - axis.before
         first = start if start >= 0 else start % axis.dilation
         if first >= axis.size or (start < 0 and first > start + axis.extent - 1):

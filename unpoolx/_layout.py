@@ -8,6 +8,9 @@ from typing import Any
 CHANNELS_LAST = "channels_last"
 CHANNELS_FIRST = "channels_first"
 
+LONGEST = 2**60
+"""No array has so many elements: beyond it lengths are mistakes."""
+
 _SPELLINGS = {
     "channels_last": (CHANNELS_LAST, None),
     "channels_first": (CHANNELS_FIRST, None),
@@ -61,6 +64,12 @@ def product(lengths: Iterable[Any]) -> Any:
     for length in lengths:
         result = result * length
     return result
+
+
+def require_holdable(shape: tuple[Any, ...], what: str) -> None:
+    """An error where no array could have the shape of the result."""
+    if all(isinstance(n, int) for n in shape) and product(n for n in shape if n) > LONGEST:
+        raise ValueError(f"{what}: expected a result that an array can hold; got the shape {shape}")
 
 
 def show_shape(shape: tuple[Any, ...]) -> str:

@@ -12,12 +12,13 @@ from unpoolx._layout import (
     CHANNELS_LAST,
     parse_data_format,
     product,
+    require_holdable,
     show_shape,
     spatial_axes,
 )
 from unpoolx._maps import Scatter
 from unpoolx._registry import backend_of, get_backend
-from unpoolx._window import whole_number
+from unpoolx._window import lengths
 
 
 def unpool(
@@ -38,7 +39,7 @@ def unpool(
     index_format = parse_index_format(index_format, FLAT_FORMATS)
     shape = _full_shape(output_shape)
     ops = choose(backend, x=x, indices=indices)
-    index_ops = backend_of(indices) or get_backend("numpy")
+    index_ops = backend_of(indices, "indices") or get_backend("numpy")
     (x,) = bring(ops, x=x)
     (numbers,) = bring(index_ops, indices=indices)
     require_integer(index_ops, numbers, "indices")
@@ -60,9 +61,10 @@ def unpool(
 
 
 def _full_shape(output_shape: Any) -> tuple[int, ...]:
-    if not isinstance(output_shape, (tuple, list)) and not hasattr(output_shape, "__iter__"):
+    if not isinstance(output_shape, (tuple, list)):
         raise TypeError(f"output_shape: expected the full shape of the result, a tuple; got {output_shape!r}")
-    shape = tuple(whole_number(n, f"output_shape[{i}]", 0) for i, n in enumerate(output_shape))
+    shape = lengths(output_shape, "output_shape", 0)
+    require_holdable(shape, "output_shape")
     if len(shape) < 3:
         raise ValueError(f"output_shape: expected a batch axis, spatial axes and channels; got {shape}")
     return shape

@@ -185,15 +185,15 @@ def _load_plugin(name: str) -> Backend:
     return loaded
 
 
-def backend_of(x: object) -> Backend | None:
-    """The backend whose array x is; None for Python lists and scalars, which belong to none.
+def backend_of(x: object, what: str = "array") -> Backend | None:
+    """The backend whose array x is; None for Python lists and scalars, which belong to none. `what` names x.
 
     Raises:
         TypeError: x is no backend's array.
     """
     cls = type(x)
     found = _by_type.get(cls)
-    if found is not None:
+    if found is not None and found.is_array(x):  # one class may be dense or sparse
         return found
     if isinstance(x, (list, tuple, bool, int, float, complex)):
         return None
@@ -209,6 +209,14 @@ def backend_of(x: object) -> Backend | None:
             _by_type[cls] = load(name)
             return _by_type[cls]
     raise TypeError(
-        f"expected an array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list of numbers; "
-        f"got {cls.__module__}.{cls.__qualname__}"
+        f"{what}: expected a dense array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list "
+        f"of numbers; got {cls.__module__}.{cls.__qualname__}{_layout(x)}"
     )
+
+
+def _layout(x: object) -> str:
+    """How a tensor that is not dense is laid out, for the message."""
+    if getattr(x, "is_nested", False):
+        return ", a nested one"
+    layout = getattr(x, "layout", None)
+    return "" if layout is None else f" of layout {layout}"

@@ -12,7 +12,7 @@ from unpoolx._index_formats import FORMATS, Numbering, parse_index_format
 from unpoolx._layout import show_shape
 from unpoolx._recipe_unpool import spatial_positions
 from unpoolx._registry import backend_of, get_backend
-from unpoolx._window import Window, whole_number
+from unpoolx._window import Window, lengths, require_window
 
 
 class Switches:
@@ -52,13 +52,14 @@ class Switches:
     spatial_shape: tuple[int, ...]
 
     def __init__(self, offsets: Any, window: Window, spatial_shape: tuple[int, ...]) -> None:
-        sizes = tuple(whole_number(n, f"spatial_shape[{i}]", 1) for i, n in enumerate(spatial_shape))
+        require_window(window)
+        sizes = lengths(spatial_shape, "spatial_shape", 1)
         window = window.with_rank_of((1, *sizes, 1))
         geometry = Geometry.of_spatial(window, sizes)
         ops = choose(None, offsets=offsets)
         (offsets,) = bring(ops, offsets=offsets)
         require_integer(ops, offsets, "offsets")
-        checked = _from_indices.offsets_from_window(ops, offsets, geometry)
+        checked = _from_indices.offsets_from_window(ops, offsets, geometry, "offsets")
         self._set(checked, window, sizes)
 
     def _set(self, offsets: Any, window: Window, spatial_shape: tuple[int, ...]) -> None:
@@ -103,8 +104,9 @@ class Switches:
             >>> Switches.from_indices(indices, Window(2), (1, 4, 1), index_format="spatial").offsets.ravel()
             array([1, 0], dtype=uint8)
         """
+        require_window(window)
         index_format = parse_index_format(index_format)
-        shape = tuple(whole_number(n, f"input_shape[{i}]", 0) for i, n in enumerate(input_shape))
+        shape = lengths(input_shape, "input_shape", 0)
         geometry = Geometry.of(window, shape)
         ops = choose(None, indices=indices)
         (indices,) = bring(ops, indices=indices)
@@ -115,7 +117,7 @@ class Switches:
                 f"{geometry.window}; got {show_shape(ops.shape(indices))}"
             )
         if index_format == "window":
-            offsets = _from_indices.offsets_from_window(ops, indices, geometry)
+            offsets = _from_indices.offsets_from_window(ops, indices, geometry, "indices")
         else:
             offsets = _from_indices.offsets_from_flat(ops, indices, geometry, shape, index_format)
         return cls.trusted(offsets, geometry.window, geometry.spatial_shape)

@@ -18,13 +18,26 @@ def whole_number(value: object, what: str, at_least: int) -> int:
     if not isinstance(value, bool) and type(value).__name__ != "bool_":
         try:
             number = operator.index(value)  # type: ignore[arg-type]  # anything else raises just here
-        except TypeError:
-            pass
+        except (TypeError, AttributeError, ValueError):
+            pass  # what is no number may fail in its own way; it is named below
         else:
             if number < at_least:
                 raise ValueError(f"{what}: expected an integer >= {at_least}; got {number}")
             return number
     raise TypeError(f"{what}: expected an integer >= {at_least}; got {type(value).__name__}: {value!r}")
+
+
+def lengths(value: object, what: str, at_least: int) -> tuple[int, ...]:
+    """A shape as a tuple of ints, or an error that names it."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{what}: expected a tuple of integers >= {at_least}; got {type(value).__name__}: {value!r}")
+    return tuple(whole_number(n, f"{what}[{i}]", at_least) for i, n in enumerate(value))
+
+
+def require_window(window: object) -> None:
+    """An error unless `window` is one."""
+    if not isinstance(window, Window):
+        raise TypeError(f"window: expected a Window; got {type(window).__name__}: {window!r}")
 
 
 def _per_axis(value: object, what: str, at_least: int) -> int | tuple[int, ...]:
@@ -143,7 +156,7 @@ class Window:
         """The number of spatial axes; None while nothing has fixed it (every argument is a plain int)."""
         return len(self.kernel_size) if isinstance(self.kernel_size, tuple) else None
 
-    def with_rank_of(self, shape: tuple[Any, ...]) -> Window:
+    def with_rank_of(self, shape: tuple[Any, ...], what: str = "kernel_size") -> Window:
         """This window with a value per spatial axis of an array of the full shape `shape`.
 
         Where every argument is a plain int, the array has one batch axis, so the spatial axes are its rank less two.
@@ -152,13 +165,13 @@ class Window:
         if rank is None and len(shape) < 3:
             raise ValueError(
                 f"expected an array of at least 3 axes (batch, spatial ones and channels, {self.data_format}) for "
-                f"kernel_size={self.kernel_size}, a plain int; got shape {show_shape(shape)}. "
-                f"Without a batch axis, write kernel_size as a tuple with one int per spatial axis"
+                f"{what}={self.kernel_size}, a plain int; got shape {show_shape(shape)}. "
+                f"Without a batch axis, write {what} as a tuple with one int per spatial axis"
             )
         if rank is not None and len(shape) < rank + 1:
             raise ValueError(
                 f"expected an array of at least {rank + 1} axes ({rank} spatial and channels, {self.data_format}) "
-                f"for kernel_size={self.kernel_size}; got shape {show_shape(shape)}"
+                f"for {what}={self.kernel_size}; got shape {show_shape(shape)}"
             )
         if rank is not None:
             return self
@@ -179,4 +192,5 @@ class Window:
         """
         from unpoolx._geometry import Geometry  # geometry builds on Window; here it is only a convenience
 
-        return Geometry.of(self, tuple(input_shape)).pooled_shape(tuple(input_shape))
+        shape = lengths(input_shape, "input_shape", 0)
+        return Geometry.of(self, shape).pooled_shape(shape)

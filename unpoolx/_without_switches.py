@@ -8,7 +8,7 @@ from unpoolx._arguments import as_window, bring, choose
 from unpoolx._backend import Backend
 from unpoolx._dtypes import FLOATS, accumulation_dtype
 from unpoolx._geometry import Geometry, at_least_zero
-from unpoolx._layout import show_shape, spatial_axes
+from unpoolx._layout import parse_data_format, require_holdable, show_shape, spatial_axes, with_spatial
 from unpoolx._maps import Spread
 from unpoolx._recipe_blocks import dilated, repeated
 from unpoolx._window import Window, whole_number
@@ -97,13 +97,16 @@ def unpool_nearest(
 
     Source: nearest-neighbour upsampling by whole factors, as in Keras `UpSampling2D`.
     """
-    window = Window(_scale(scale), data_format=data_format)
+    parsed = _scale(scale, parse_data_format(data_format)[1])
+    window = Window(parsed, data_format=data_format)
     ops = choose(backend, x=x)
     (x,) = bring(ops, x=x)
-    window = window.with_rank_of(ops.shape(x))
+    window = window.with_rank_of(ops.shape(x), "scale")
     scales: tuple[int, ...] = window.kernel_size  # type: ignore[assignment]  # a tuple, once the rank is fixed
     positions = spatial_axes(window.data_format, len(scales))
     lengths = [ops.shape(x)[axis] for axis in positions]
+    grown = tuple(n * k for n, k in zip(lengths, scales, strict=True))
+    require_holdable(with_spatial(ops.shape(x), window.data_format, grown), "scale")
     if all(k == 1 or (isinstance(n, int) and n == 1) for k, n in zip(scales, lengths, strict=True)):
         x = ops.copy(x)  # what follows may be a view of x
     return ops.fused(_nearest, tuple(zip(positions, scales, strict=True)), x)
@@ -193,6 +196,7 @@ def _prepare(
         if isinstance(n, int) and n < 1:
             raise ValueError(f"x: expected at least one value on each spatial axis; got shape {show_shape(shape)}")
         sizes.append(n * step if window.padding == "SAME" else (n - 1) * step + kernel)
+    require_holdable(with_spatial(shape, window.data_format, tuple(sizes)), "kernel_size, stride")
     return ops, x, Geometry.of_spatial(window, tuple(sizes))
 
 
@@ -213,8 +217,10 @@ def _places(position: object, geometry: Geometry) -> tuple[int, ...]:
     return places
 
 
-def _scale(scale: object) -> int | tuple[int, ...]:
+def _scale(scale: object, rank: int | None) -> int | tuple[int, ...]:
     if isinstance(scale, (tuple, list)) and scale:
+        if rank is not None and len(scale) != rank:
+            raise ValueError(f"scale: expected {rank} values, one per spatial axis of data_format; got {scale!r}")
         return tuple(whole_number(s, f"scale[{i}]", 1) for i, s in enumerate(scale))
     return whole_number(scale, "scale", 1)
 

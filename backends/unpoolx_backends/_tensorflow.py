@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -55,7 +56,9 @@ class TensorflowBackend(Backend):
         return np.asarray(x.numpy())
 
     def prepare(self, x: Array) -> Array:
-        x = tf.convert_to_tensor(x)
+        if isinstance(x, tf.Variable):
+            with tf.device(x.device):
+                x = tf.convert_to_tensor(x)
         if x.shape.rank is None:
             raise ValueError("expected a tensor whose number of axes is known; set it with tf.ensure_shape")
         return x
@@ -253,9 +256,10 @@ class TensorflowBackend(Backend):
 
             return (values, offsets), gradient
 
-        values, offsets = pooled(x)
-        pooled_shape = geometry.pooled_shape(shape)
-        return tf.reshape(values, pooled_shape), tf.reshape(offsets, pooled_shape)
+        with self._beside(x):
+            values, offsets = pooled(x)
+            pooled_shape = geometry.pooled_shape(shape)
+            return tf.reshape(values, pooled_shape), tf.reshape(offsets, pooled_shape)
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
         shape = self.shape(x)
@@ -270,24 +274,33 @@ class TensorflowBackend(Backend):
 
             return self.fused(apply_map, linear_map, x, index), gradient
 
-        result = mapped(x)
-        if isinstance(linear_map, (Scatter, Take)) or result.shape.rank == len(shape):
-            return result
-        grows = isinstance(linear_map, (Unpool, Spread))
-        geometry = linear_map.geometry
-        return tf.reshape(result, geometry.unpooled_shape(shape) if grows else geometry.pooled_shape(shape))
+        with self._beside(x):
+            result = mapped(x)
+            if isinstance(linear_map, (Scatter, Take)) or result.shape.rank == len(shape):
+                return result
+            grows = isinstance(linear_map, (Unpool, Spread))
+            geometry = linear_map.geometry
+            return tf.reshape(result, geometry.unpooled_shape(shape) if grows else geometry.pooled_shape(shape))
+
+    def _beside(self, x: Array) -> AbstractContextManager[Any]:
+        """The device of x: TensorFlow would run on its default one, and move x there."""
+        return tf.device(x.device) if self.is_concrete(x) else nullcontext()
 
     def _one_batch_axis(self, x: Array, geometry: Geometry) -> Array:
         """x with its batch axes joined, since TensorFlow's kernels end at eight axes, and the recipes add some."""
         shape = self.shape(x)
         batch = len(shape) - len(geometry.axes) - 1
-        return tf.reshape(x, (product(shape[:batch]), *shape[batch:])) if batch > 1 else x
+        if batch <= 1:
+            return x
+        with self._beside(x):
+            return tf.reshape(x, (product(shape[:batch]), *shape[batch:]))
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         first: Any = arrays[0]
-        if hasattr(first, "numpy") and first.shape.num_elements() >= COMPILED_ELEMENTS:
-            return _compiled(function, static)(*arrays)
-        return function(self, static, *arrays)
+        with self._beside(first):
+            if self.is_concrete(first) and first.shape.num_elements() >= COMPILED_ELEMENTS:
+                return _compiled(function, static)(*arrays)
+            return function(self, static, *arrays)
 
 
 backend = TensorflowBackend()

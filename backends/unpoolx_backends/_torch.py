@@ -54,7 +54,7 @@ class TorchBackend(Backend):
         return ALL
 
     def is_array(self, x: object) -> bool:
-        return isinstance(x, torch.Tensor) and x.layout == torch.strided
+        return isinstance(x, torch.Tensor) and not x.is_nested and x.layout == torch.strided
 
     def from_numpy(self, x: np.ndarray[Any, Any], like: Array | None = None) -> Array:
         x = np.ascontiguousarray(x).reshape(x.shape)
