@@ -90,9 +90,7 @@ class Program:
 
     def filled(self, arrays: Any) -> Any:
         """The index with arrays in the places that are held for them."""
-        parts = self.index if isinstance(self.index, tuple) else (self.index,)
-        made = tuple(arrays[part.number] if isinstance(part, Traced) else part for part in parts)
-        return made if isinstance(self.index, tuple) else made[0]
+        return filler(self.index)(arrays)
 
     @property
     def expected_mode(self) -> str:
@@ -158,16 +156,30 @@ PAIRS = [
 
 def every_operation(program: Program, ops: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
     """All operations on one index, and the read where its shape does not depend on data."""
+    filled, mode, reads = filler(program.index), program.mode, not program.is_mask
+    read_mode = "fill" if mode == "drop" else mode
 
     def run(x: Any, values: Any, *arrays: Any) -> dict[str, Any]:
-        index = program.filled(arrays)
-        results = {op: unpoolx.index_update(x, index, values, op, mode=program.mode) for op in ops}
-        if not program.is_mask:
-            mode = "fill" if program.mode == "drop" else program.mode
-            results["get"] = unpoolx.at(x)[index].get(mode=mode)
+        index = filled(arrays)
+        results = {op: unpoolx.index_update(x, index, values, op, mode=mode) for op in ops}
+        if reads:
+            results["get"] = unpoolx.at(x)[index].get(mode=read_mode)
         return results
 
     return run
+
+
+def filler(index: Any) -> Callable[[Any], Any]:
+    """What puts arrays into the places of an index that are held for them, plain enough for every tracer."""
+    if isinstance(index, tuple):
+        numbers = [part.number if isinstance(part, Traced) else None for part in index]
+        return lambda arrays: tuple(
+            part if number is None else arrays[number] for part, number in zip(index, numbers, strict=True)
+        )
+    if isinstance(index, Traced):
+        number = index.number
+        return lambda arrays: arrays[number]
+    return lambda arrays: index
 
 
 def check(compiler: Compiler, program: Program, dtype: str, *, broadcast: bool = False) -> None:
@@ -226,15 +238,15 @@ def test_one_value_is_broadcast_inside_compiled_code(compiler: Compiler, name: s
 def test_python_numbers_and_lists_are_values_inside_compiled_code(compiler: Compiler, name: str) -> None:
     program, on = BY_NAME[name], compiler.on
     x = np.arange(math.prod(program.shape), dtype=np.float32).reshape(program.shape)
-    values = [[2.5], [True], 3]
+    filled = filler(program.index)
 
     def run(x: Any, *arrays: Any) -> list[Any]:
-        at = unpoolx.at(x)[program.filled(arrays)]
+        at = unpoolx.at(x)[filled(arrays)]
         return [at.set(2.5), at.add([True]), at.max(3)]
 
     results = compiler(run)(on.array(x), *map(on.array, program.arrays))
     index = program.filled(program.arrays)
-    for op, value, ours in zip(("set", "add", "max"), values, results, strict=True):
+    for op, value, ours in zip(("set", "add", "max"), (2.5, [True], 3), results, strict=True):
         expected = oracle.index_update(x, index, value, op)
         assert_same_bits(on.numpy(ours), expected, what=f"{op} {value} {name} in {compiler.how}")
 
@@ -259,8 +271,13 @@ def test_generated_indices_mean_the_same_inside_compiled_code(compiler: Compiler
     on = compiler.on
     shape = data.draw(xst.shapes())
     mode = data.draw(st.sampled_from(("raise", "drop", "clip", "wrap")))
-    index = data.draw(xst.indices(shape, legal=data.draw(st.booleans())))
+    legal = data.draw(st.booleans())
+    # The number of elements of a mask beside other index arrays would have to be known.
+    forms = data.draw(st.sampled_from((("int", "slice", "array", "list"), ("int", "slice", "mask"))))
+    index = data.draw(xst.indices(shape, legal=legal or "mask" in forms, forms=forms))
     parts = index if isinstance(index, tuple) else (index,)
+    if sum(isinstance(part, (np.ndarray, list, bool)) and np.asarray(part).dtype == np.bool_ for part in parts) > 1:
+        return
     traced = [part for part in parts if isinstance(part, np.ndarray)]
     static_error = False
     numbers = iter(range(len(traced)))
@@ -292,18 +309,17 @@ def test_generated_indices_mean_the_same_inside_compiled_code(compiler: Compiler
 
 
 @pytest.mark.rule("A13", "A20")
-@pytest.mark.parametrize("compiler", ["jit", "xla"], indirect=True)
+@pytest.mark.parametrize("compiler", ["jit"], indirect=True)
 def test_a_read_by_mask_says_that_its_shape_depends_on_data(compiler: Compiler) -> None:
     on = compiler.on
-    program = compiler(lambda x, mask: unpoolx.at(x)[mask].get())
-    with pytest.raises(Exception, match="mask") as raised:
-        program(on.array(np.zeros(3, np.float32)), on.array(np.ones(3, bool)))
-    if compiler.how == "jit":
-        assert isinstance(raised.value, TypeError)
+    for index in (lambda mask: mask, lambda mask: (mask, [0, 0])):
+        program = compiler(lambda x, mask, index=index: unpoolx.at(x)[index(mask)].get())
+        with pytest.raises(TypeError, match="mask"):
+            program(on.array(np.zeros((3, 2), np.float32)), on.array(np.ones(3, bool)))
 
 
 @pytest.mark.rule("A13", "A20")
-@pytest.mark.parametrize("compiler", ["graph"], indirect=True)
+@pytest.mark.parametrize("compiler", ["graph", "xla"], indirect=True)
 def test_a_read_by_mask_works_where_the_framework_can_do_it(compiler: Compiler) -> None:
     on, x = compiler.on, np.arange(6, dtype=np.float32).reshape(2, 3)
     program = compiler(lambda x, mask: unpoolx.at(x)[mask].get())
@@ -358,7 +374,7 @@ def test_vmap_gives_the_result_of_each(on_framework: Harness, over: str) -> None
     x, values = x.astype(np.float32), np.exp2(values // 2).astype(np.float32)
     vmap = on.framework.vmap
     for op in ("set", "add", "subtract", "multiply", "divide", "min", "max"):
-        mapped = vmap(lambda x, i, v, op=op: unpoolx.index_update(x, i, v, op, mode="drop"), in_axes=axes)
+        mapped = vmap(lambda x, i, v, op=op: unpoolx.index_update(x, i, v, op, mode="drop"), axes)
         ours = on.numpy(mapped(on.array(x), on.array(index), on.array(values)))
         expected = np.stack(
             [
@@ -372,7 +388,7 @@ def test_vmap_gives_the_result_of_each(on_framework: Harness, over: str) -> None
         )
         assert_same_bits(ours, expected, what=f"vmap of {op} over {over} on {on.name}")
     if over != "values":
-        mapped = vmap(lambda x, i: unpoolx.index_get(x, i, mode="fill", fill_value=-1.0), in_axes=axes[:2])
+        mapped = vmap(lambda x, i: unpoolx.index_get(x, i, mode="fill", fill_value=-1.0), axes[:2])
         ours = on.numpy(mapped(on.array(x), on.array(index)))
         expected = np.stack(
             [

@@ -320,7 +320,7 @@ def test_an_index_outside_its_own_window_is_refused_with_their_number_and_the_fi
 
 
 @pytest.mark.rule("S4")
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_from_indices_refuses_what_the_oracle_refuses(on: Harness, data: st.DataObject) -> None:
     geometry = data.draw(xst.windows(empty=False, large_kernels=False))

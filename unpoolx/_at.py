@@ -140,6 +140,11 @@ def index_get(
     _require_mode(mode, ("raise", "fill", "clip", "wrap"), "drop", "updates")
     ops = choose(backend, x=x)
     (x,) = bring(ops, x=x)
+    with ops.beside(x):
+        return _get(ops, x, index, mode, fill_value)
+
+
+def _get(ops: Backend, x: Any, index: Any, mode: str, fill_value: Any) -> Any:
     plan, arrays, lengths = _resolved(ops, x, index, mode)
     dtype = ops.dtype(x)
     fill = fill_of(dtype, fill_value)
@@ -208,6 +213,11 @@ def index_update(
     ops = choose(backend, x=x, values=values)
     (x,) = bring(ops, x=x)
     _require_operation(ops.dtype(x), op)
+    with ops.beside(x):
+        return _update(ops, x, index, values, op, mode, unique=unique)
+
+
+def _update(ops: Backend, x: Any, index: Any, values: Any, op: str, mode: str, *, unique: bool) -> Any:
     plan, arrays, lengths = _resolved(ops, x, index, mode)
     values = as_values(ops, x, values)
     _require_exponents(ops, values, op)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -222,6 +223,10 @@ class Backend(abc.ABC):
     def along(self, x: Array, axis: int) -> Array:
         """A vector laid along `axis`, counted from the end, with length-one axes after it."""
         return self.reshape(x, [self.shape(x)[0]] + [1] * (-axis - 1))
+
+    def beside(self, x: Array) -> AbstractContextManager[Any]:
+        """A context in which new arrays come to lie on the device of x."""
+        return nullcontext()
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
         """In a mutable backend, set (or add to) the elements of a slice of x where `where` holds (None: all)."""

@@ -81,11 +81,17 @@ def _checked(
                 f"(index_format={index_format!r}); {wrong} of {host.size} do not. The first is "
                 f"{ops.to_numpy(given)[first]} at {first}"
             )
-        return ops.cast(offset, geometry.offset_dtype)
-    # Compiled code cannot raise. A number that no element has is dropped by unpool, and reads zero.
-    if geometry.kernel_elements == 256:
-        return ops.cast(ops.where(valid, offset, ops.full((), -1, ops.dtype(offset), like=offset)), "int32")
-    nowhere = 255 if geometry.offset_dtype == "uint8" else -1
-    return ops.cast(
-        ops.where(valid, offset, ops.full((), nowhere, ops.dtype(offset), like=offset)), geometry.offset_dtype
-    )
+        return ops.fused(_cast, geometry.offset_dtype, offset)
+    return ops.fused(_or_nowhere, geometry, offset, valid)
+
+
+def _cast(ops: Backend, dtype: str, offset: Any) -> Any:
+    return ops.cast(offset, dtype)
+
+
+def _or_nowhere(ops: Backend, geometry: Geometry, offset: Any, valid: Any) -> Any:
+    """Compiled code cannot raise: there a number that no element has is dropped by unpool, and reads zero."""
+    # With 256 elements every uint8 names one, so that -1 needs a wider dtype.
+    dtype = "int32" if geometry.kernel_elements == 256 else geometry.offset_dtype
+    nowhere = 255 if dtype == "uint8" else -1
+    return ops.cast(ops.where(valid, offset, ops.full((), nowhere, ops.dtype(offset), like=offset)), dtype)

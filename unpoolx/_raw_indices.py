@@ -53,11 +53,12 @@ def unpool(
     numbering = Numbering(index_format, layout, shape, len(shape) - 2)
     # The range is decided in the framework that made the indices, before anything is narrowed.
     slots, index = _slots(index_ops, numbers, numbering)
-    if 0 in shape:
-        return ops.zeros(shape, like=x)
-    x, index = bring(ops, x=x, indices=index)
-    values = ops.reshape(x, index_ops.shape(index))
-    return ops.reshape(ops.linear(Scatter(slots, overlap), values, index), shape)
+    with ops.beside(x):
+        if 0 in shape:
+            return ops.zeros(shape, like=x)
+        x, index = bring(ops, x=x, indices=index)
+        values = ops.reshape(x, index_ops.shape(index))
+        return ops.reshape(ops.linear(Scatter(slots, overlap), values, index), shape)
 
 
 def _full_shape(output_shape: Any) -> tuple[int, ...]:

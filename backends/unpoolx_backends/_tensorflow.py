@@ -256,7 +256,7 @@ class TensorflowBackend(Backend):
 
             return (values, offsets), gradient
 
-        with self._beside(x):
+        with self.beside(x):
             values, offsets = pooled(x)
             pooled_shape = geometry.pooled_shape(shape)
             return tf.reshape(values, pooled_shape), tf.reshape(offsets, pooled_shape)
@@ -274,7 +274,7 @@ class TensorflowBackend(Backend):
 
             return self.fused(apply_map, linear_map, x, index), gradient
 
-        with self._beside(x):
+        with self.beside(x):
             result = mapped(x)
             if isinstance(linear_map, (Scatter, Take)) or result.shape.rank == len(shape):
                 return result
@@ -282,7 +282,7 @@ class TensorflowBackend(Backend):
             geometry = linear_map.geometry
             return tf.reshape(result, geometry.unpooled_shape(shape) if grows else geometry.pooled_shape(shape))
 
-    def _beside(self, x: Array) -> AbstractContextManager[Any]:
+    def beside(self, x: Array) -> AbstractContextManager[Any]:
         """The device of x: TensorFlow would run on its default one, and move x there."""
         return tf.device(x.device) if self.is_concrete(x) else nullcontext()
 
@@ -292,12 +292,12 @@ class TensorflowBackend(Backend):
         batch = len(shape) - len(geometry.axes) - 1
         if batch <= 1:
             return x
-        with self._beside(x):
+        with self.beside(x):
             return tf.reshape(x, (product(shape[:batch]), *shape[batch:]))
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         first: Any = arrays[0]
-        with self._beside(first):
+        with self.beside(first):
             if self.is_concrete(first) and first.shape.num_elements() >= COMPILED_ELEMENTS:
                 return _compiled(function, static)(*arrays)
             return function(self, static, *arrays)
