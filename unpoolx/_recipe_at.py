@@ -13,7 +13,6 @@ from unpoolx import _recipe_fold
 from unpoolx._dtypes import UNSIGNED
 from unpoolx._index_grammar import NEW, Plan
 from unpoolx._layout import product
-from unpoolx._maps import Scatter
 from unpoolx._recipe_blocks import dilated
 
 if TYPE_CHECKING:
@@ -140,11 +139,6 @@ def _by_numbers(ops: Backend, static: Update, rows: Any, values: Any, index: Any
         safe = ops.where(index >= slots, ops.zero(index), index)
         new = _recipe_fold.step(ops, static.op, ops.take_along(rows, safe), values)
         return ops.scatter_along(rows, index, new)
-    if static.op in ("add", "subtract"):
-        # The sum reaches the written slots alone: adding zero would turn -0.0 into +0.0.
-        total = ops.linear(Scatter(slots, "sum"), values, ops.broadcast_to(index, ops.shape(values)))
-        written = ops.last_writer(index, slots) >= 0
-        return ops.where(written, rows + total if static.op == "add" else rows - total, rows)
     return ops.folded(static.op, rows, values, index)
 
 

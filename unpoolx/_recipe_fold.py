@@ -111,6 +111,9 @@ def _round(ops: Backend, x: Any, index: Any, round_of: Any, number: Any) -> tupl
 def _partials(ops: Backend, op: str, x: Any, v: Any) -> tuple[Any, Any]:
     """The derivatives of one step by x and by v."""
     one = ops.full((), 1, ops.dtype(v), like=v)
+    if op in ("add", "subtract"):
+        ones = ops.full_like(v, 1, ops.dtype(v))
+        return ones, ones if op == "add" else -ones
     if op == "multiply":
         return v, x
     if op == "divide":

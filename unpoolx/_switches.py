@@ -200,6 +200,9 @@ class Switches:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Switches are immutable: cannot set {name!r}. Make new ones")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Switches are immutable: cannot delete {name!r}. Make new ones")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Switches.trusted, (self.offsets, self.window, self.spatial_shape)
 

@@ -107,9 +107,10 @@ def unpool_nearest(
     lengths = [ops.shape(x)[axis] for axis in positions]
     grown = tuple(n * k for n, k in zip(lengths, scales, strict=True))
     require_holdable(with_spatial(ops.shape(x), window.data_format, grown), "scale")
-    if all(k == 1 or (isinstance(n, int) and n == 1) for k, n in zip(scales, lengths, strict=True)):
-        x = ops.copy(x)  # what follows may be a view of x
-    return ops.fused(_nearest, tuple(zip(positions, scales, strict=True)), x)
+    result = ops.fused(_nearest, tuple(zip(positions, scales, strict=True)), x)
+    # Where nothing was repeated in memory, what came out may be a view of x.
+    may_share = all(k == 1 or (isinstance(n, int) and n == 1) for k, n in zip(scales, lengths, strict=True))
+    return ops.copy(result) if may_share else result
 
 
 def _nearest(ops: Backend, repeats: tuple[tuple[int, int], ...], x: Any) -> Any:

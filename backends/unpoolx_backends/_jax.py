@@ -74,7 +74,7 @@ class JaxBackend(Backend):
         return x.astype(dtype)
 
     def copy(self, x: Array) -> Array:
-        return x
+        return jnp.copy(x)  # immutable, but a donated buffer must not take its copy along
 
     def bits(self, x: Array) -> Array:
         return lax.bitcast_convert_type(x, FLOAT_BITS[x.dtype.name].integer)

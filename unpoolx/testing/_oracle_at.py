@@ -334,8 +334,9 @@ def index_update(x: Array, index: Any, values: Any, op: str = "set", *, mode: st
         raise ValueError(f"op: one of {AT_OPS} expected, got {op!r}")
     _require_operation(x.dtype, op)
     result = x.copy()
-    for target, value in _updates(x, index, values, op, mode):
-        result[target] = _step(op, result[target], value, x.dtype)
+    with np.errstate(all="ignore"):  # a signalling NaN sets a flag where it is looked at
+        for target, value in _updates(x, index, values, op, mode):
+            result[target] = _step(op, result[target], value, x.dtype)
     return result
 
 
@@ -372,11 +373,10 @@ def _step(op: str, before: Any, value: Any, dtype: np.dtype[Any]) -> Any:
         if op == "power":
             return _wrapped(pow(int(before), int(value), 1 << (8 * dtype.itemsize)), dtype)
         return _wrapped(_OPERATORS[op](int(before), int(value)), dtype)
-    with np.errstate(all="ignore"):
-        if dtype.kind == "c":
-            return _OPERATORS[op](before, value)
-        number = accumulation_type(dtype)  # one operation in float32, rounded, is one in half precision
-        return np.asarray(_OPERATORS[op](number(before), number(value))).astype(dtype)[()]
+    if dtype.kind == "c":
+        return _OPERATORS[op](before, value)
+    number = accumulation_type(dtype)  # one operation in float32, rounded, is one in half precision
+    return np.asarray(_OPERATORS[op](number(before), number(value))).astype(dtype)[()]
 
 
 def _extreme(op: str, before: Any, value: Any, dtype: np.dtype[Any]) -> Any:
@@ -453,6 +453,8 @@ def _any_order(start: Any, updates: list[Any], result: float, op: str, info: _Fl
 
 def _power_bounds(start: Any, exponents: list[Any], info: _FloatLimits) -> tuple[Any, float]:
     """One power after another: an error grows with the exponent, and a new one with the logarithm of the result."""
+    if 0 < float(abs(start)) < info.smallest:
+        return start, math.inf
     value, relative = start, 0.0
     for exponent in exponents:
         result = np.power(value, exponent)
