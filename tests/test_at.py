@@ -395,6 +395,11 @@ def test_the_error_names_the_number_the_axis_and_its_length(on: Harness, index: 
         ("float32", np.array([1, 2], np.float64), None),
         ("float16", np.array([1, 2], np.int64), None),
         ("complex64", 1.5, None),
+        ("float32", 2**70, None),
+        ("float32", [2**63, 1], None),
+        ("float32", 10**400, OverflowError),
+        ("float16", 70000, OverflowError),
+        ("uint64", [2**63 + 1, 1], None),
         ("float32", "one", TypeError),
         ("float32", None, TypeError),
         ("float32", [[1], [2, 3]], ValueError),
@@ -511,6 +516,32 @@ def test_a_fill_casts_as_values_do(on: Harness, fill: Any, error: type[Exception
         unpoolx.at(on.array(np.zeros(3, np.uint8)))[[5]].get(mode="fill", fill_value=fill)
 
 
+@pytest.mark.rule("A8", "A22")
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [
+        ("float32", -0.0),
+        ("float64", 0.1),
+        ("float64", -1.7976931348623157e308),
+        ("float32", 1e300),
+        ("float16", -1e6),
+        ("bfloat16", 0.1),
+        ("float32", 3),
+        ("complex128", 0.1 - 0.1j),
+        ("complex64", -0.0),
+        ("int64", 2**53 + 1),
+        ("uint64", 2**64 - 3),
+        ("bool", False),
+    ],
+)
+def test_a_fill_is_rounded_as_values_are(on: Harness, dtype: str, fill: Any) -> None:
+    x = np.ones(2, xst.dtype_of(dtype))
+    for index in ([0, 5], 7):
+        ours = on.numpy(unpoolx.at(on.array(x))[index].get(mode="fill", fill_value=fill))
+        expected = oracle.index_get(x, index, mode="fill", fill_value=fill)
+        assert_same_bits(ours, expected, what=f"fill {fill} of {dtype} on {on.name}")
+
+
 # Empty, no axes, sharing
 
 
@@ -545,6 +576,20 @@ def test_an_array_without_axes(on: Harness, index: Any) -> None:
         assert_same_bits(on.numpy(ours), oracle.index_update(x, index, host, op), what=f"{op} {index!r} on {on.name}")
     with pytest.raises(IndexError):
         unpoolx.at(given_x)[0].get()
+
+
+@pytest.mark.rule("A16")
+@pytest.mark.parametrize("dtype", [*xst.INTEGER_DTYPES, "bool", *xst.FLOAT_DTYPES, *xst.COMPLEX_DTYPES])
+def test_every_dtype_without_axes(on: Harness, dtype: str) -> None:
+    x, v = np.array(1).astype(xst.dtype_of(dtype)), np.array(0).astype(xst.dtype_of(dtype))
+    for op in ("set", "min", "max", "multiply"):
+        if (op in ("min", "max") and "complex" in dtype) or (op == "multiply" and dtype == "bool"):
+            continue
+        for index in ((), ..., True):
+            ours = unpoolx.index_update(on.array(x), index, on.array(v), op)
+            assert on.name != "numpy" or isinstance(ours, np.ndarray)
+            expected = oracle.index_update(x, index, v, op)
+            assert_same_bits(on.numpy(ours), expected, what=f"{op} of {dtype} at {index} on {on.name}")
 
 
 @pytest.mark.rule("A16")

@@ -284,7 +284,7 @@ def _placed(ops: Backend, static: tuple[int, str], array: Any) -> tuple[Any, Any
 def _require_in_range(owner: Backend, array: Any, outside: Any, mode: str, axis: int, length: int) -> None:
     host = owner.to_numpy(outside)
     if (mode == "raise" or (length == 0 and mode in ("clip", "wrap"))) and host.any():
-        first = tuple(int(i[0]) for i in host.nonzero())
+        first = tuple(int(i) for i in np.argwhere(host)[0])
         raise IndexError(
             f"index: {owner.to_numpy(array)[first]} is out of range for axis {axis} of length {length}"
             + (f"; {int(host.sum())} of {host.size} numbers are" if host.size > 1 else "")

@@ -34,27 +34,50 @@ def as_values(ops: Backend, x: Any, values: Any, what: str = "values") -> Any:
     dtype = ops.dtype(x)
     owner = backend_of(values)
     if owner is None:
-        host = _weak(as_numpy(values, what), dtype, what)
-        return bring(ops, x=x, values=_host_cast(host, dtype))[1]
+        numbers, shape = _flattened(values, what)
+        _require_weak(numbers, dtype, what)
+        return ops.reshape(_constant(ops, numbers, dtype, x), shape)
     _require_same_kind(owner.dtype(owner.prepare(values)), dtype, what)
     if owner is not ops and owner.name == "numpy":
         values = _host_cast(owner.prepare(values), dtype)
     return ops.cast(bring(ops, x=x, values=values)[1], dtype)
 
 
-def _weak(host: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any, Any]:
+def _constant(ops: Backend, numbers: list[Any], dtype: str, like: Any) -> Any:
+    if dtype not in UNSIGNED:
+        return ops.constant(numbers, dtype, like=like)
+    # By way of the signed dtype, since not every framework takes the greatest unsigned numbers.
+    greatest = integer_range(dtype)[1]
+    signed = [number - greatest - 1 if number > greatest // 2 else number for number in numbers]
+    return ops.as_dtype(ops.constant(signed, dtype.removeprefix("u"), like=like), dtype)
+
+
+def _flattened(values: Any, what: str) -> tuple[list[Any], tuple[int, ...]]:
+    """The numbers of nested lists in row-major order, and their shape; without NumPy, which a compiler would trace."""
+    if not isinstance(values, (list, tuple)):
+        if isinstance(values, (bool, int, float, complex)):
+            return [values], ()
+        if isinstance(values, np.generic) and values.dtype.kind in "biufc":
+            return [values.item()], ()
+        raise TypeError(f"{what}: expected numbers; got {type(values).__name__}")
+    parts = [_flattened(value, what) for value in values]
+    inner = parts[0][1] if parts else ()
+    if any(shape != inner for _, shape in parts):
+        raise ValueError(f"{what}: expected a list of numbers with equal lengths on each axis; got {values!r}")
+    return [number for numbers, _ in parts for number in numbers], (len(parts), *inner)
+
+
+def _require_weak(numbers: list[Any], dtype: str, what: str) -> None:
     """Python numbers: their kind must fit, and integers their range."""
-    given = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}[host.dtype.kind]
-    target = kind(dtype)
-    rank = _KINDS.index
-    if given == "integer" and dtype in INTEGERS:
-        low, high = integer_range(dtype)
-        if host.size and (int(host.min()) < low or int(host.max()) > high):
-            wrong = int(host.min()) if int(host.min()) < low else int(host.max())
-            raise OverflowError(f"{what}: expected integers in [{low}, {high}] for {dtype}; got {wrong}")
-    elif rank(given) > rank(target) and host.size:
-        raise TypeError(f"{what}: expected what casts to {dtype}; got a Python {given}")
-    return host
+    target = _KINDS.index(kind(dtype))
+    for number in numbers:
+        given = "bool" if isinstance(number, bool) else type(number).__name__.replace("int", "integer")
+        if given == "integer" and dtype in INTEGERS:
+            low, high = integer_range(dtype)
+            if not low <= number <= high:
+                raise OverflowError(f"{what}: expected integers in [{low}, {high}] for {dtype}; got {number}")
+        elif _KINDS.index(given) > target:
+            raise TypeError(f"{what}: expected what casts to {dtype}; got the Python {given} {number!r}")
 
 
 def _host_cast(host: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
@@ -73,10 +96,13 @@ def _require_same_kind(given: str, dtype: str, what: str) -> None:
 def fill_of(dtype: str, fill_value: Any) -> Any:
     """The fill of a read, as a Python number: the default for the dtype, or `fill_value`, which must fit."""
     if fill_value is not None:
-        host = as_numpy(fill_value, "fill_value")
-        if host.ndim:
-            raise ValueError(f"fill_value: expected one number; got an array of shape {host.shape}")
-        return _weak(host, dtype, "fill_value")[()].item()
+        if backend_of(fill_value, "fill_value") is not None:  # an array of one number counts as the number
+            fill_value = as_numpy(fill_value, "fill_value").tolist()
+        numbers, shape = _flattened(fill_value, "fill_value")
+        if shape:
+            raise ValueError(f"fill_value: expected one number; got a list of shape {shape}")
+        _require_weak(numbers, dtype, "fill_value")
+        return numbers[0]
     if dtype == "bool":
         return True
     if dtype in INTEGERS:

@@ -28,6 +28,8 @@ class Backend(abc.ABC):
     """The name that `backend=` takes."""
     max_axes: int = 64
     """The most axes that the primitives take."""
+    hides_numpy: bool = False
+    """Whether NumPy itself is traced at the moment, so that its arrays cannot be looked at."""
     exact_comparisons: bool = False
     """Whether comparisons see subnormal numbers as what they are, so that floats need no integer key."""
     mutable: bool = False
@@ -96,7 +98,8 @@ class Backend(abc.ABC):
         """A float's bits as signed integers of the same width."""
 
     @abc.abstractmethod
-    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array: ...
+    def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
+        """An array of a number or of nested lists of them."""
 
     @abc.abstractmethod
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array: ...
@@ -224,9 +227,21 @@ class Backend(abc.ABC):
         """A vector laid along `axis`, counted from the end, with length-one axes after it."""
         return self.reshape(x, [self.shape(x)[0]] + [1] * (-axis - 1))
 
+    def traced_index(self, item: Any) -> Array:
+        """A list or NumPy array as the backend's array, where `hides_numpy` holds."""
+        raise NotImplementedError(f"{self.name} does not trace NumPy")
+
     def beside(self, x: Array) -> AbstractContextManager[Any]:
         """A context in which new arrays come to lie on the device of x."""
         return nullcontext()
+
+    def add(self, x: Array, y: Array) -> Array:
+        """x + y, part by part where they are complex."""
+        return x + y
+
+    def length(self, length: Any, dtype: str) -> Any:
+        """A length as it combines with arrays of a dtype; an int is one already."""
+        return length
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
         """In a mutable backend, set (or add to) the elements of a slice of x where `where` holds (None: all)."""

@@ -182,19 +182,30 @@ def _with_advanced(shape: tuple[Length, ...], parsed: _Parsed) -> tuple[Plan, li
             arrays += list(found)
         advanced += axes
         lengths += [shape[axis] for axis in axes]
-    try:
-        index_shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise IndexError(
-            f"index: expected index arrays that broadcast together; got shapes {', '.join(map(str, shapes))}"
-        ) from None
+    index_shape = _broadcast(shapes)
     return Plan(shape, spans, dims, tuple(advanced), index_shape, place), arrays, lengths
+
+
+def _broadcast(shapes: list[tuple[Length, ...]]) -> tuple[Length, ...]:
+    """The shape that shapes broadcast to; of lengths that are not known while tracing, the first."""
+    result: list[Length] = []
+    for i in range(1, max(map(len, shapes)) + 1):
+        lengths = [shape[-i] for shape in shapes if len(shape) >= i]
+        known = [n for n in lengths if isinstance(n, int) and n != 1]
+        unknown = [n for n in lengths if not isinstance(n, int)]
+        if any(n != known[0] for n in known):
+            shown = ", ".join(map(show_shape, shapes))
+            raise IndexError(f"index: expected index arrays that broadcast together; got shapes {shown}")
+        result.append((known or unknown or [1])[0])
+    return tuple(reversed(result))
 
 
 def _item(ops: Backend, item: Any) -> Any:
     """One item as None, Ellipsis, a slice, an int, or an array of integers or booleans."""
     if item is None or item is Ellipsis or isinstance(item, (slice, bool)):
         return np.asarray(item) if isinstance(item, bool) else item
+    if ops.hides_numpy and isinstance(item, (list, tuple, np.ndarray)):
+        item = ops.traced_index(item)
     if isinstance(item, (list, tuple)):
         try:
             array = np.asarray(item)

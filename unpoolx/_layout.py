@@ -72,6 +72,19 @@ def require_holdable(shape: tuple[Any, ...], what: str) -> None:
         raise ValueError(f"{what}: expected a result that an array can hold; got the shape {shape}")
 
 
+def position_dtype(ops: Any, reach: Any) -> str:
+    """A dtype for positions of an axis that reaches so far: int32 where it holds them, and where no int says more."""
+    if not isinstance(reach, int) or reach < 2**31:
+        return "int32"
+    if "int64" not in ops.dtypes():
+        raise OverflowError(
+            f"x: expected positions below 2**31 on {ops.name} without 64-bit integers; got an axis that reaches "
+            f"{reach}: "
+            f'jax.config.update("jax_enable_x64", True)'
+        )
+    return "int64"
+
+
 def show_shape(shape: tuple[Any, ...]) -> str:
     """A shape for a message; a length that is unknown while tracing is shown as `?`."""
     lengths = ", ".join(str(n) if isinstance(n, int) else "?" for n in shape)

@@ -55,9 +55,9 @@ def unpool(
     slots, index = _slots(index_ops, numbers, numbering)
     with ops.beside(x):
         if 0 in shape:
-            return ops.zeros(shape, like=x)
+            return ops.reshape(x, shape) if 0 in ops.shape(x) else ops.zeros(shape, like=x)
         x, index = bring(ops, x=x, indices=index)
-        values = ops.reshape(x, index_ops.shape(index))
+        values = ops.reshape(x, ops.shape(index))
         return ops.reshape(ops.linear(Scatter(slots, overlap), values, index), shape)
 
 

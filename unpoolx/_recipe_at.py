@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unpoolx import _recipe_fold
-from unpoolx._dtypes import UNSIGNED
+from unpoolx._dtypes import UNSIGNED, integer_bits, integer_range
 from unpoolx._index_grammar import NEW, Plan
 from unpoolx._layout import product
 from unpoolx._recipe_blocks import dilated
@@ -102,17 +102,18 @@ def placed(ops: Backend, array: Any, length: int, mode: str) -> tuple[Any, Any]:
     wide = "int64" if "int64" in ops.dtypes() else "int32"
     dtype = ops.dtype(array)
     numbers = ops.cast(array, wide)
-    huge = numbers < 0 if dtype in UNSIGNED else None  # an unsigned number that the signed dtype cannot hold
-    if huge is not None:
-        greatest = ops.full((), 2**31 - 1 if wide == "int32" else 2**63 - 1, wide, like=numbers)
-        numbers = ops.where(huge, greatest, numbers)
+    length = ops.length(length, wide)
     empty = is_empty((length,))
+    # What the signed dtype cannot hold of an unsigned one has turned negative, and is 2**bits less than it was.
+    huge = numbers < 0 if dtype in UNSIGNED else None
     if mode == "wrap" and not empty:
-        # Of a number that was cut off, the remainder is taken in its own dtype.
-        place = (
-            ops.cast(array % ops.full((), length, dtype, like=array), wide) if huge is not None else numbers % length
-        )
+        place = numbers % length
+        if huge is not None:
+            lost = 2 ** integer_bits(wide) % length
+            place = ops.where(huge, (place - (length - lost)) % length, place)
         return place, ops.full_like(numbers, 0, "bool")
+    if huge is not None:
+        numbers = ops.where(huge, ops.full((), integer_range(wide)[1], wide, like=numbers), numbers)
     counted = ops.where(numbers < 0, numbers + length, numbers)
     if mode == "clip" and not empty:
         last = ops.full((), length - 1, wide, like=numbers)

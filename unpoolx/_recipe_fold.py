@@ -20,9 +20,9 @@ def apply(ops: Backend, op: str, x: Any, v: Any) -> Any:
     if op == "set":
         return v
     if op == "add":
-        return x + v
+        return ops.add(x, v)
     if op == "subtract":
-        return x - v
+        return ops.add(x, -v) if "complex" in ops.dtype(x) else x - v
     if op == "multiply":
         return x * v
     if op == "divide":

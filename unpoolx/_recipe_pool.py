@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unpoolx._dtypes import FLOAT_BITS, integer_range
 from unpoolx._geometry import Axis, Geometry, at_least_zero
+from unpoolx._layout import position_dtype
 
 if TYPE_CHECKING:
     from unpoolx._backend import Backend
@@ -99,6 +100,7 @@ def _first_here(ops: Backend, axis: Axis, position: int, element: int, like: Any
     """Where along the axis a window's first real element is `element`; None where no window's is."""
     if isinstance(axis.before, int) and (element - 1) * axis.dilation >= axis.before:
         return None
-    start = ops.arange(axis.windows, "int32", like=like) * axis.stride - axis.before
+    wide = position_dtype(ops, axis.size + axis.before)
+    start = ops.arange(axis.windows, wide, like=like) * axis.stride - ops.length(axis.before, wide)
     here = (start + element * axis.dilation >= 0) & (start + (element - 1) * axis.dilation < 0)
     return ops.along(here, position)

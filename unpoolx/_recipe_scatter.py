@@ -36,7 +36,7 @@ def scatter(ops: Backend, x: Any, index: Any, size: Any, overlap: str) -> Any:
 def take(ops: Backend, x: Any, index: Any, size: Any, winners: bool) -> Any:
     """The slots of x (rows, size, C) that `index` (rows, m, C) names; zero where it is out of range or loses."""
     index = in_range_or(ops, index, size, size)
-    read = index < size
+    read = index < ops.length(size, ops.dtype(index))
     if ops.shape(x)[-2] == 0:
         return ops.full_like(index, 0, ops.dtype(x))
     safe = ops.where(read, index, ops.zero(index))
@@ -50,5 +50,5 @@ def take(ops: Backend, x: Any, index: Any, size: Any, winners: bool) -> Any:
 
 def in_range_or(ops: Backend, index: Any, size: Any, otherwise: Any) -> Any:
     """`index`, with `otherwise` for every number outside `range(size)`."""
-    outside = (index < 0) | (index >= size)
+    outside = (index < 0) | (index >= ops.length(size, ops.dtype(index)))
     return ops.where(outside, ops.full((), otherwise, ops.dtype(index), like=index), index)

@@ -16,8 +16,6 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from unpoolx import _recipe_scatter
 from unpoolx._dtypes import accumulation_dtype
 from unpoolx._geometry import Axis, Geometry
@@ -110,11 +108,13 @@ def unpool_blocks(ops: Backend, x: Any, offsets: Any, geometry: Geometry) -> Any
         split += [axis.windows, 1]
     split += shape[lead + rank :]
     numbers = _block_numbers(geometry)
-    trailing = (1,) * (len(shape) - lead - rank)
-    numbers = numbers.reshape([n for s in numbers.shape for n in (1, s)] + list(trailing))
-    if numbers.min() < 0 or geometry.offset_dtype != "uint8":
+    if -1 in numbers or geometry.offset_dtype != "uint8":
         offsets = ops.cast(offsets, "int32")
-    hit = ops.reshape(offsets, split) == ops.constant(numbers, ops.dtype(offsets), like=x)
+    table = ops.reshape(
+        ops.constant(numbers, ops.dtype(offsets), like=x),
+        [n for axis in geometry.axes for n in (1, axis.stride)] + [1] * (len(shape) - lead - rank),
+    )
+    hit = ops.reshape(offsets, split) == table
     placed = ops.where(hit, ops.reshape(x, split), ops.zero(x))
     joined = shape[:lead] + [axis.windows * axis.stride for axis in geometry.axes] + shape[lead + rank :]
     return _crop(ops, ops.reshape(placed, joined), geometry, [axis.windows for axis in geometry.axes])
@@ -175,7 +175,7 @@ def spatial_positions(ops: Backend, offsets: Any, geometry: Geometry, dtype: str
     numbers = ops.cast(offsets, dtype)
     coordinates = []
     for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
-        start = ops.arange(axis.windows, dtype, like=offsets) * axis.stride - axis.before
+        start = ops.arange(axis.windows, dtype, like=offsets) * axis.stride - ops.length(axis.before, dtype)
         coordinates.append(ops.along(start, position) + numbers % axis.kernel * axis.dilation)
         numbers = numbers // axis.kernel
     return coordinates[::-1]
@@ -212,11 +212,15 @@ def _number(geometry: Geometry, element: tuple[int, ...]) -> int:
     return number
 
 
-def _block_numbers(geometry: Geometry) -> np.ndarray[Any, Any]:
-    """The number of each element of a block, -1 where the kernel has none; shape = the strides."""
-    numbers = np.full([axis.stride for axis in geometry.axes], -1, np.int32)
-    reached = tuple(slice(0, axis.extent, axis.dilation) for axis in geometry.axes)
-    numbers[reached] = np.arange(geometry.kernel_elements).reshape([axis.kernel for axis in geometry.axes])
+def _block_numbers(geometry: Geometry) -> list[int]:
+    """The number of each element of a block, row-major; -1 where the kernel has none."""
+    numbers = []
+    for place in itertools.product(*(range(axis.stride) for axis in geometry.axes)):
+        number = 0
+        for axis, p in zip(geometry.axes, place, strict=True):
+            element, gap = divmod(p, axis.dilation)
+            number = -1 if number < 0 or gap or element >= axis.kernel else number * axis.kernel + element
+        numbers.append(number)
     return numbers
 
 
@@ -262,6 +266,6 @@ def _flat_positions(ops: Backend, offsets: Any, geometry: Geometry) -> tuple[Any
     dtype = "int32" if not isinstance(size, int) or size < 2**31 else "int64"
     flat: Any = 0
     for axis, coordinate in zip(geometry.axes, spatial_positions(ops, offsets, geometry, dtype), strict=True):
-        flat = flat * axis.size + coordinate
+        flat = flat * ops.length(axis.size, dtype) + coordinate
     shape = ops.shape(offsets)
     return _flatten(ops, flat, geometry), lambda y: ops.reshape(y, shape)

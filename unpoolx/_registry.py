@@ -157,7 +157,8 @@ def load(name: str) -> Backend:
 
 
 def _load_known(known: Known) -> Backend:
-    if known.framework not in sys.modules and importlib.util.find_spec(known.framework) is None:
+    missing = known.framework in sys.modules and sys.modules[known.framework] is None  # how an import is blocked
+    if missing or (known.framework not in sys.modules and importlib.util.find_spec(known.framework) is None):
         raise BackendNotInstalledError(
             f"backend {known.name!r} needs {known.framework}, which is not installed: {known.install}",
             name=known.framework,

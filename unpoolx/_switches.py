@@ -148,10 +148,13 @@ class Switches:
         if index_format == "window":
             return ops.copy(offsets)
         geometry, pooled = self.geometry, ops.shape(offsets)
-        numbering = Numbering(
-            index_format, self.window.data_format, geometry.unpooled_shape(pooled), len(self.spatial_shape)
-        )
         dtype = "int64" if "int64" in ops.dtypes() else "int32"
+        numbering = Numbering(
+            index_format,
+            self.window.data_format,
+            tuple(ops.length(n, dtype) for n in geometry.unpooled_shape(pooled)),
+            len(self.spatial_shape),
+        )
         if dtype == "int32" and numbering.count > 2**31:
             raise OverflowError(
                 f"index_format={index_format!r} of shape {numbering.shape} needs indices up to {numbering.count - 1}, "
@@ -169,7 +172,7 @@ class Switches:
         """The window laid over the input of the pooling."""
         return Geometry.of_spatial(self.window, self.spatial_shape)
 
-    def to(self, backend: str, like: Any = None) -> Switches:
+    def to(self, backend: str | Backend, like: Any = None) -> Switches:
         """The same switches with their offsets in another framework, on the device of `like` where it is given.
 
         Example:
@@ -178,6 +181,8 @@ class Switches:
             >>> switches.to("numpy") == switches
             True
         """
+        if not isinstance(backend, (str, Backend)):
+            raise TypeError(f"backend: expected a name, such as 'numpy'; got {backend!r}")
         ops = get_backend(backend)
         arrays = {"offsets": self.offsets} if like is None else {"like": like, "offsets": self.offsets}
         moved = ops.copy(bring(ops, **arrays)[-1])  # a conversion may share memory, and these are kept
@@ -185,12 +190,13 @@ class Switches:
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Switches):
-            return NotImplemented
+            return False  # one answer also beside an array, which would compare element by element
         if (self.window, self.spatial_shape) != (other.window, other.spatial_shape):
             return False
         mine, theirs = (_host(switches.offsets) for switches in (self, other))
         return bool(mine.shape == theirs.shape and (mine == theirs).all())
 
+    __array_ufunc__ = None  # NumPy's arrays leave the comparison to Switches
     __hash__ = None  # type: ignore[assignment]  # it holds an array
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from unpoolx._arguments import as_window, bring, choose
 from unpoolx._backend import Backend
 from unpoolx._dtypes import FLOATS, accumulation_dtype
 from unpoolx._geometry import Geometry, at_least_zero
-from unpoolx._layout import parse_data_format, require_holdable, show_shape, spatial_axes, with_spatial
+from unpoolx._layout import parse_data_format, position_dtype, require_holdable, show_shape, spatial_axes, with_spatial
 from unpoolx._maps import Spread
 from unpoolx._recipe_blocks import dilated, repeated
 from unpoolx._window import Window, whole_number
@@ -230,7 +230,9 @@ def _real_elements(ops: Backend, geometry: Geometry, like: Any) -> Any:
     """For each window, the number of its elements that are no padding, as an array that broadcasts to x."""
     total: Any = 1
     for where, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
-        start = ops.arange(axis.windows, "int32", like=like) * axis.stride - axis.before
-        end = axis.size - at_least_zero(axis.size - start - axis.kernel)
+        wide = position_dtype(ops, axis.size + axis.kernel)
+        size = ops.length(axis.size, wide)
+        start = ops.arange(axis.windows, wide, like=like) * axis.stride - ops.length(axis.before, wide)
+        end = size - at_least_zero(size - start - axis.kernel)
         total = total * ops.along(end - at_least_zero(start), where)
     return total

@@ -79,8 +79,8 @@ class JaxBackend(Backend):
     def bits(self, x: Array) -> Array:
         return lax.bitcast_convert_type(x, FLOAT_BITS[x.dtype.name].integer)
 
-    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
-        return jnp.asarray(x, dtype)
+    def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
+        return jnp.asarray(numbers, dtype)
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
         return jnp.full(shape, value, dtype)

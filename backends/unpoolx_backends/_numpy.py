@@ -78,8 +78,8 @@ class NumpyBackend(Backend):
     def bits(self, x: Array) -> Array:
         return x.view(FLOAT_BITS[x.dtype.name].integer)
 
-    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
-        return x.astype(_dtype(dtype), copy=False)
+    def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
+        return np.array(numbers, _dtype(dtype))
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
         return np.zeros(shape, _dtype(dtype)) if value == 0 else np.full(shape, value, _dtype(dtype))

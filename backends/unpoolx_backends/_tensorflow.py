@@ -88,8 +88,8 @@ class TensorflowBackend(Backend):
     def bits(self, x: Array) -> Array:
         return tf.bitcast(x, _DTYPES[FLOAT_BITS[x.dtype.name].integer])
 
-    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
-        return tf.constant(x, _DTYPES[dtype])
+    def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
+        return tf.constant(numbers, _DTYPES[dtype])
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
         value = tf.cast(value, _DTYPES[dtype])
@@ -185,8 +185,9 @@ class TensorflowBackend(Backend):
             for number in range(int(count)):
                 state = step(number, state)
             return state
-        condition = lambda number, _: number < count  # noqa: E731  # as tf.while_loop takes it
-        return tf.while_loop(condition, lambda n, s: (n + 1, step(n, s)), (tf.constant(0), state))[1]
+        plain = tf.autograph.experimental.do_not_convert  # a caller's tf.function would rewrite what it traces
+        condition = plain(lambda number, _: number < count)
+        return tf.while_loop(condition, plain(lambda n, s: (n + 1, step(n, s))), (tf.constant(0), state))[1]
 
     def transpose(self, x: Array, order: tuple[int, ...]) -> Array:
         return tf.transpose(x, order)
@@ -281,6 +282,9 @@ class TensorflowBackend(Backend):
             grows = isinstance(linear_map, (Unpool, Spread))
             geometry = linear_map.geometry
             return tf.reshape(result, geometry.unpooled_shape(shape) if grows else geometry.pooled_shape(shape))
+
+    def length(self, length: Any, dtype: str) -> Any:
+        return length if isinstance(length, int) else tf.cast(length, _DTYPES[dtype])
 
     def beside(self, x: Array) -> AbstractContextManager[Any]:
         """The device of x: TensorFlow would run on its default one, and move x there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,10 @@ class TorchBackend(Backend):
 
         return host.view(ml_dtypes.bfloat16)
 
+    @property
+    def hides_numpy(self) -> bool:  # type: ignore[override]  # it depends on where the call is
+        return torch.compiler.is_compiling()
+
     def prepare(self, x: Array) -> Array:
         return x
 
@@ -108,8 +113,8 @@ class TorchBackend(Backend):
     def bits(self, x: Array) -> Array:
         return x.view(_DTYPES[FLOAT_BITS[self.dtype(x)].integer])
 
-    def constant(self, x: np.ndarray[Any, Any], dtype: str, like: Array) -> Array:
-        return torch.tensor(x.tolist(), dtype=_DTYPES[dtype], device=like.device)
+    def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
+        return torch.tensor(numbers, dtype=_DTYPES[dtype], device=like.device)
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
         return torch.full(shape, value, dtype=_DTYPES[dtype], device=like.device)
@@ -216,6 +221,14 @@ class TorchBackend(Backend):
     def as_dtype(self, x: Array, dtype: str) -> Array:
         return x.view(_DTYPES[dtype])
 
+    def add(self, x: Array, y: Array) -> Array:
+        if not x.is_complex():
+            return x + y
+        return torch.complex(x.real + y.real, x.imag + y.imag)  # see _apply
+
+    def traced_index(self, item: Any) -> Array:
+        return torch.as_tensor(item)
+
     def power(self, x: Array, exponent: Array) -> Array:
         return torch.pow(x, exponent)
 
@@ -245,8 +258,6 @@ class TorchBackend(Backend):
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
-        if x.is_complex():  # its sum of complex numbers multiplies, and turns an infinite part into two NaNs
-            return torch.complex(self.linear(linear_map, x.real, index), self.linear(linear_map, x.imag, index))
         signed = _UNSIGNED.get(x.dtype)
         if signed is not None:
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
@@ -323,10 +334,17 @@ class _MaxPool(torch.autograd.Function):
         return _MaxPool.apply(x.movedim(in_dims[0], 0), geometry), (0, 0)  # type: ignore[no-untyped-call]
 
 
+def _apply(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+    if not x.is_complex():
+        return linear_map.apply(backend, x, index)
+    # Its sum of complex numbers multiplies, and turns an infinite part into two NaNs.
+    return torch.complex(linear_map.apply(backend, x.real, index), linear_map.apply(backend, x.imag, index))
+
+
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
-        return linear_map.apply(backend, x, index)
+        return _apply(linear_map, x, index)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -360,7 +378,8 @@ class _Linear(torch.autograd.Function):
 class _Fold(torch.autograd.Function):
     @staticmethod
     def forward(op: str, x: Array, v: Array, index: Array | None) -> Array:
-        return fold(backend, op, x, v, index)
+        result = fold(backend, op, x, v, index)
+        return result.clone() if result is x else result  # no update arrived
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -488,13 +507,13 @@ class _TracedLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Array, index: Array | None, *constants: Any) -> Array:
         ctx.constants = constants
         ctx.save_for_backward(index)
-        return _linear_map(*constants).apply(backend, x, index)
+        return _apply(_linear_map(*constants), x, index)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Array) -> Any:
         (index,) = ctx.saved_tensors
         adjoint: LinearMap = _linear_map(*ctx.constants).adjoint
-        return (adjoint.apply(backend, cotangent, index), None, *(None for _ in ctx.constants))
+        return (_apply(adjoint, cotangent, index), None, *(None for _ in ctx.constants))
 
 
 class _TracedFold(torch.autograd.Function):
@@ -514,11 +533,28 @@ class _TracedFold(torch.autograd.Function):
         return None, factor * cotangent, _weighted(weight, cotangent, index), None
 
 
+def _dumped(static: Any) -> Any:
+    window, spatial_shape = static
+    return [dataclasses.asdict(window), spatial_shape]
+
+
+def _undumped(context: Any) -> Any:
+    window, spatial_shape = context
+    made = {name: _as_tuples(value) for name, value in window.items()}
+    return Window(**made), tuple(spatial_shape)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
 _pytree.register_pytree_node(
     Switches,
     lambda s: ([s.offsets], (s.window, s.spatial_shape)),
     lambda children, static: Switches.trusted(children[0], *static),
     serialized_type_name="unpoolx.Switches",
+    to_dumpable_context=_dumped,
+    from_dumpable_context=_undumped,
     flatten_with_keys_fn=lambda s: (
         [(_pytree.GetAttrKey("offsets"), s.offsets)],
         (s.window, s.spatial_shape),
