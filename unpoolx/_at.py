@@ -333,7 +333,7 @@ def _carried(ops: Backend, x: Any, op: str) -> tuple[Any, tuple[str, bool] | Non
     signed = dtype.removeprefix("u")
     ordered = op in ("min", "max")  # with the first bit flipped, they are in the order of the unsigned ones
     x = ops.as_dtype(x, signed)
-    return x + ops.full((), integer_range(signed)[0], signed, like=x) if ordered else x, (dtype, ordered)
+    return ops.fused(_flipped, signed, x) if ordered else x, (dtype, ordered)
 
 
 def _returned(ops: Backend, x: Any, carried: tuple[str, bool] | None) -> Any:
@@ -342,13 +342,16 @@ def _returned(ops: Backend, x: Any, carried: tuple[str, bool] | None) -> Any:
     dtype, ordered = carried
     if dtype == "bool":
         return ops.cast(x, "bool")
-    signed = dtype.removeprefix("u")
-    x = x + ops.full((), integer_range(signed)[0], signed, like=x) if ordered else x
-    return ops.as_dtype(x, dtype)
+    return ops.as_dtype(ops.fused(_flipped, dtype.removeprefix("u"), x) if ordered else x, dtype)
+
+
+def _flipped(ops: Backend, signed: str, x: Any) -> Any:
+    """x with its first bit flipped."""
+    return x + ops.full((), integer_range(signed)[0], signed, like=x)
 
 
 def _fill_array(ops: Backend, work: Any, dtype: str, fill: Any) -> Any:
     if dtype in UNSIGNED:
         least = 2 ** (int(dtype.removeprefix("uint")) - 1)
         fill = fill - 2 * least if fill >= least else fill
-    return ops.full((), int(fill) if dtype == "bool" else fill, ops.dtype(work), like=work)
+    return ops.constant(int(fill) if dtype == "bool" else fill, ops.dtype(work), like=work)

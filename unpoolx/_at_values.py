@@ -11,6 +11,15 @@ from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED, integer_range
 from unpoolx._registry import backend_of, get_backend
 
+# The least integer that rounds to infinity.
+_OVERFLOWS = {
+    "float16": 65520,
+    "bfloat16": 2**128 - 2**119,
+    "float32": 2**128 - 2**103,
+    "float64": 2**1024 - 2**970,
+    "complex64": 2**128 - 2**103,
+    "complex128": 2**1024 - 2**970,
+}
 # same_kind: a value may be cast to its own kind or to a later one. bfloat16 is a float.
 _KINDS = ("bool", "unsigned integer", "integer", "float", "complex")
 
@@ -44,6 +53,8 @@ def as_values(ops: Backend, x: Any, values: Any, what: str = "values") -> Any:
 
 
 def _constant(ops: Backend, numbers: list[Any], dtype: str, like: Any) -> Any:
+    if dtype in _OVERFLOWS:  # by way of the nearest double, since not every framework takes great integers
+        numbers = [float(number) if isinstance(number, int) else number for number in numbers]
     if dtype not in UNSIGNED:
         return ops.constant(numbers, dtype, like=like)
     # By way of the signed dtype, since not every framework takes the greatest unsigned numbers.
@@ -76,6 +87,8 @@ def _require_weak(numbers: list[Any], dtype: str, what: str) -> None:
             low, high = integer_range(dtype)
             if not low <= number <= high:
                 raise OverflowError(f"{what}: expected integers in [{low}, {high}] for {dtype}; got {number}")
+        elif given == "integer" and abs(number) >= _OVERFLOWS.get(dtype, abs(number) + 1):
+            raise OverflowError(f"{what}: expected integers that are finite in {dtype}; got {number}")
         elif _KINDS.index(given) > target:
             raise TypeError(f"{what}: expected what casts to {dtype}; got the Python {given} {number!r}")
 
@@ -102,7 +115,7 @@ def fill_of(dtype: str, fill_value: Any) -> Any:
         if shape:
             raise ValueError(f"fill_value: expected one number; got a list of shape {shape}")
         _require_weak(numbers, dtype, "fill_value")
-        return numbers[0]
+        return float(numbers[0]) if dtype in FLOAT_BITS else numbers[0]
     if dtype == "bool":
         return True
     if dtype in INTEGERS:

@@ -79,10 +79,12 @@ class NumpyBackend(Backend):
         return x.view(FLOAT_BITS[x.dtype.name].integer)
 
     def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
-        return np.array(numbers, _dtype(dtype))
+        with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
+            return np.array(numbers, _dtype(dtype))
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
-        return np.zeros(shape, _dtype(dtype)) if value == 0 else np.full(shape, value, _dtype(dtype))
+        is_zero = isinstance(value, int) and value == 0  # not -0.0
+        return np.zeros(shape, _dtype(dtype)) if is_zero else np.full(shape, value, _dtype(dtype))
 
     def full_like(self, x: Array, value: Any, dtype: str) -> Array:
         return self.full(x.shape, value, dtype, like=x)

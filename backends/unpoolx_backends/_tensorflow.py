@@ -139,6 +139,8 @@ class TensorflowBackend(Backend):
         return tf.where(condition, x, y)
 
     def divide(self, x: Array, count: Array) -> Array:
+        if x.dtype.is_complex:
+            return x / count
         # XLA turns a division by a constant into a product with its reciprocal, which rounds differently. A divisor
         # that depends on x keeps the division; a NaN divided by one is a NaN too.
         return x / tf.where(tf.math.is_nan(x), tf.ones([], x.dtype), count)
