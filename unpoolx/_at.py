@@ -307,7 +307,7 @@ def _owner(array: Any) -> Backend:
 def _broadcastable(ops: Backend, values: Any, plan: Plan) -> Any:
     """The values without the length-one axes that they have in front of the indexed shape."""
     shape = ops.shape(values)
-    if plan.index_shape == (-1,):
+    if plan.is_mask and plan.index_shape[0] == -1:
         rank = len(plan.dims) + 1
         expected: tuple[Any, ...] = plan.result_shape((-1,))
     else:
@@ -315,12 +315,16 @@ def _broadcastable(ops: Backend, values: Any, plan: Plan) -> Any:
         rank = len(expected)
     extra = max(len(shape) - rank, 0)
     trailing = shape[extra:]
-    fits = all(n == 1 for n in shape[:extra]) and all(
-        n in (1, m) or m == -1 for n, m in zip(reversed(trailing), reversed(expected), strict=False)
-    )
+    pairs = zip(trailing, expected[len(expected) - len(trailing) :], strict=True)
+    fits = all(n == 1 for n in shape[:extra]) and all(_fits(n, m) for n, m in pairs)
     if not fits:
         raise ValueError(f"values: expected a shape that broadcasts to the indexed shape {expected}; got {shape}")
     return ops.reshape(values, trailing) if extra else values
+
+
+def _fits(n: Length, m: Length) -> bool:
+    """Whether a length of the values broadcasts to one of the indexed shape, as far as both are known."""
+    return not (isinstance(n, int) and isinstance(m, int)) or n in (1, m) or m == -1
 
 
 def _carried(ops: Backend, x: Any, op: str) -> tuple[Any, tuple[str, bool] | None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unpoolx._arguments import as_numpy, bring
+from unpoolx._arguments import bring
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED, integer_range
 from unpoolx._registry import backend_of, get_backend
@@ -21,6 +21,7 @@ _OVERFLOWS = {
     "complex128": 2**1024 - 2**970,
 }
 # same_kind: a value may be cast to its own kind or to a later one. bfloat16 is a float.
+_PYTHON_KINDS = ((bool, "bool"), (int, "integer"), (float, "float"), (complex, "complex"))
 _KINDS = ("bool", "unsigned integer", "integer", "float", "complex")
 
 
@@ -82,7 +83,7 @@ def _require_weak(numbers: list[Any], dtype: str, what: str) -> None:
     """Python numbers: their kind must fit, and integers their range."""
     target = _KINDS.index(kind(dtype))
     for number in numbers:
-        given = "bool" if isinstance(number, bool) else type(number).__name__.replace("int", "integer")
+        given = next(name for cls, name in _PYTHON_KINDS if isinstance(number, cls))
         if given == "integer" and dtype in INTEGERS:
             low, high = integer_range(dtype)
             if not low <= number <= high:
@@ -109,8 +110,10 @@ def _require_same_kind(given: str, dtype: str, what: str) -> None:
 def fill_of(dtype: str, fill_value: Any) -> Any:
     """The fill of a read, as a Python number: the default for the dtype, or `fill_value`, which must fit."""
     if fill_value is not None:
-        if backend_of(fill_value, "fill_value") is not None:  # an array of one number counts as the number
-            fill_value = as_numpy(fill_value, "fill_value").tolist()
+        owner = backend_of(fill_value, "fill_value")
+        if owner is not None:  # an array of one number counts as the number
+            host = owner.to_numpy(owner.prepare(fill_value))
+            fill_value = (host.astype(np.float32) if host.dtype.name == "bfloat16" else host).tolist()
         numbers, shape = _flattened(fill_value, "fill_value")
         if shape:
             raise ValueError(f"fill_value: expected one number; got a list of shape {shape}")

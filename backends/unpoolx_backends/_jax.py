@@ -80,7 +80,8 @@ class JaxBackend(Backend):
         return lax.bitcast_convert_type(x, FLOAT_BITS[x.dtype.name].integer)
 
     def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
-        return jnp.asarray(numbers, dtype)
+        with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
+            return jnp.asarray(np.array(numbers, jnp.dtype(dtype)))
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
         return jnp.full(shape, value, dtype)

@@ -89,7 +89,9 @@ class TensorflowBackend(Backend):
         return tf.bitcast(x, _DTYPES[FLOAT_BITS[x.dtype.name].integer])
 
     def constant(self, numbers: Any, dtype: str, like: Array) -> Array:
-        return tf.constant(numbers, _DTYPES[dtype])
+        with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
+            host = np.array(numbers, _DTYPES[dtype].as_numpy_dtype)
+        return tf.constant(host)  # of a Python number, TensorFlow may return the 0.0 that it made last for -0.0
 
     def full(self, shape: tuple[Any, ...], value: Any, dtype: str, like: Array) -> Array:
         value = tf.cast(value, _DTYPES[dtype])

@@ -430,7 +430,7 @@ def _weighted(weight: Array, cotangent: Array, index: Array | None) -> Array:
 
 @torch.library.custom_op("unpoolx::fold", mutates_args=())
 def _fold_op(op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    return fold(backend, op, x, v, index).contiguous()
+    return fold(backend, op, x, v, index).clone(memory_format=torch.contiguous_format)  # never an input itself
 
 
 @_fold_op.register_fake
