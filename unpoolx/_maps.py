@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unpoolx import _recipe_scatter, _recipe_unpool
+from unpoolx import _recipe_average, _recipe_scatter, _recipe_unpool
 from unpoolx._geometry import Geometry
 
 if TYPE_CHECKING:
@@ -85,43 +85,33 @@ class Take:
 
 @dataclass(frozen=True)
 class Spread:
-    """Give each value to every real element of its window, and add where windows overlap. The index is None.
-
-    From the dtype `wide`, in which it adds, to `narrow`.
-    """
+    """Share each value evenly among the real elements of its window, and add where windows overlap. No index."""
 
     geometry: Geometry
-    wide: str
-    narrow: str
 
     @property
-    def adjoint(self) -> WindowSum:
-        return WindowSum(self.geometry, self.wide, self.narrow)
+    def adjoint(self) -> WindowMean:
+        return WindowMean(self.geometry)
 
     def apply(self, ops: Backend, x: Any, index: None) -> Any:
-        return ops.positive_zero(ops.cast(_recipe_unpool.spread(ops, x, self.geometry), self.narrow))
+        return _recipe_average.spread(ops, x, self.geometry)
 
 
 @dataclass(frozen=True)
-class WindowSum:
-    """The sum of the real elements of each window, in row-major order of the kernel. The index is None.
-
-    From the dtype `narrow` to `wide`, in which it adds.
-    """
+class WindowMean:
+    """The mean of the real elements of each window. No index."""
 
     geometry: Geometry
-    wide: str
-    narrow: str
 
     @property
     def adjoint(self) -> Spread:
-        return Spread(self.geometry, self.wide, self.narrow)
+        return Spread(self.geometry)
 
     def apply(self, ops: Backend, x: Any, index: None) -> Any:
-        return _recipe_unpool.window_sum(ops, ops.cast(x, self.wide), self.geometry)
+        return _recipe_average.window_mean(ops, x, self.geometry)
 
 
-LinearMap = Unpool | Gather | Scatter | Take | Spread | WindowSum
+LinearMap = Unpool | Gather | Scatter | Take | Spread | WindowMean
 
 
 def apply_map(ops: Backend, linear_map: LinearMap, x: Any, index: Any | None = None) -> Any:

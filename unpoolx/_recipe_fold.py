@@ -34,7 +34,7 @@ def apply(ops: Backend, op: str, x: Any, v: Any) -> Any:
 
 def step(ops: Backend, op: str, x: Any, v: Any) -> Any:
     """One step with its derivative: what the frameworks' own rules get right is left to them."""
-    return ops.folded(op, x, v, None) if op in ("min", "max", "power") else apply(ops, op, x, v)
+    return ops.folded(op, x, v, None) if op in ("min", "max", "power", "divide") else apply(ops, op, x, v)
 
 
 def fold(ops: Backend, op: str, x: Any, v: Any, index: Any | None) -> Any:
@@ -90,7 +90,7 @@ def coefficients(ops: Backend, op: str, x: Any, v: Any, index: Any) -> tuple[Any
 
 
 def _elementwise(ops: Backend, op: str, x: Any, v: Any) -> tuple[Any, Any]:
-    if op == "power":
+    if op in ("power", "divide"):
         return _partials(ops, op, x, v)
     result = apply(ops, op, x, v)
     tied_x, tied_v = _same(ops, x, result), _same(ops, v, result)

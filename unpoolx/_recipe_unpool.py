@@ -51,29 +51,12 @@ def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool
         flat, restore = _flat_positions(ops, offsets, geometry)
         size = product(geometry.spatial_shape)
         return restore(_recipe_scatter.take(ops, _flatten(ops, x, geometry), flat, size, winners))
-    x = _padded_for_reading(ops, x, geometry)
+    x = padded_for_reading(ops, x, geometry)
     result = ops.full_like(offsets, 0, ops.dtype(x))
-    for number, element in enumerate(_elements(geometry)):
-        here = ops.slice(x, _reached(geometry, element))
+    for number, element in enumerate(elements_of(geometry)):
+        here = ops.slice(x, reached_by(geometry, element))
         result = ops.where(offsets == number, here, result)
     return ops.where(_winners(ops, offsets, geometry), result, ops.zero(result)) if winners else result
-
-
-def spread(ops: Backend, x: Any, geometry: Geometry) -> Any:
-    """Each value at every real element of its window, added in row-major order of the windows."""
-    if ops.mutable:
-        return unpool_strided(ops, x, None, geometry, "sum")
-    return unpool_phases(ops, x, None, geometry, "sum")
-
-
-def window_sum(ops: Backend, x: Any, geometry: Geometry) -> Any:
-    """The sum of each window's real elements, in row-major order of the kernel."""
-    x = _padded_for_reading(ops, x, geometry)
-    total = None
-    for element in _elements(geometry):
-        here = ops.slice(x, _reached(geometry, element))
-        total = here if total is None else total + here
-    return total
 
 
 def unpool_strided(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry, overlap: str) -> Any:
@@ -83,7 +66,7 @@ def unpool_strided(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry
     descending order, so a later write is a later window.
     """
     result = ops.zeros(geometry.unpooled_shape(ops.shape(x)), like=x)
-    numbered = list(enumerate(_elements(geometry)))
+    numbered = list(enumerate(elements_of(geometry)))
     for number, element in reversed(numbered):
         into, source = {}, {}
         for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True):
@@ -192,12 +175,12 @@ def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     return gather(ops, last, offsets, geometry, winners=False) == own
 
 
-def _elements(geometry: Geometry) -> Iterator[tuple[int, ...]]:
+def elements_of(geometry: Geometry) -> Iterator[tuple[int, ...]]:
     """The kernel's elements in row-major order."""
     return itertools.product(*(range(axis.kernel) for axis in geometry.axes))
 
 
-def _reached(geometry: Geometry, element: tuple[int, ...]) -> dict[int, tuple[int, int, int]]:
+def reached_by(geometry: Geometry, element: tuple[int, ...]) -> dict[int, tuple[int, int, int]]:
     """The padded input's slice that one kernel element reads, window by window."""
     return {
         position: (axis.dilation * e, axis.windows, axis.stride)
@@ -243,7 +226,8 @@ def _crop(ops: Backend, x: Any, geometry: Geometry, rows: list[Any]) -> Any:
     return ops.slice(ops.pad(x, padding, 0), part)
 
 
-def _padded_for_reading(ops: Backend, x: Any, geometry: Geometry) -> Any:
+def padded_for_reading(ops: Backend, x: Any, geometry: Geometry) -> Any:
+    """x with zeros where windows reach beyond it."""
     padding = {}
     for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
         needed = (axis.windows - 1) * axis.stride + axis.extent - axis.before - axis.size
@@ -267,5 +251,9 @@ def _flat_positions(ops: Backend, offsets: Any, geometry: Geometry) -> tuple[Any
     flat: Any = 0
     for axis, coordinate in zip(geometry.axes, spatial_positions(ops, offsets, geometry, dtype), strict=True):
         flat = flat * ops.length(axis.size, dtype) + coordinate
+    # Of switches made inside compiled code, an offset may name no element: then it is nowhere.
+    numbers = ops.cast(offsets, dtype)
+    outside = (numbers < 0) | (numbers >= geometry.kernel_elements)
+    flat = ops.where(outside, ops.full((), -1, dtype, like=offsets), flat)
     shape = ops.shape(offsets)
     return _flatten(ops, flat, geometry), lambda y: ops.reshape(y, shape)

@@ -6,9 +6,9 @@ from typing import Any
 
 from unpoolx._arguments import as_window, bring, choose
 from unpoolx._backend import Backend
-from unpoolx._dtypes import FLOATS, accumulation_dtype
-from unpoolx._geometry import Geometry, at_least_zero
-from unpoolx._layout import parse_data_format, position_dtype, require_holdable, show_shape, spatial_axes, with_spatial
+from unpoolx._dtypes import FLOATS
+from unpoolx._geometry import Geometry
+from unpoolx._layout import parse_data_format, require_holdable, show_shape, spatial_axes, with_spatial
 from unpoolx._maps import Spread
 from unpoolx._recipe_blocks import dilated, repeated
 from unpoolx._window import Window, whole_number
@@ -160,15 +160,7 @@ def unpool_average(
     dtype = ops.dtype(x)
     if dtype not in FLOATS:
         raise TypeError(f"x: expected a floating dtype, since each value is divided; got {dtype}. Cast it first")
-    return ops.fused(_average, geometry, x)
-
-
-def _average(ops: Backend, geometry: Geometry, x: Any) -> Any:
-    narrow = ops.dtype(x)
-    wide = accumulation_dtype(narrow)
-    x = ops.cast(x, wide)
-    x = ops.divide(x, ops.cast(_real_elements(ops, geometry, x), wide))
-    return ops.linear(Spread(geometry, wide, narrow), x, None)
+    return ops.linear(Spread(geometry), x, None)
 
 
 def _prepare(
@@ -224,15 +216,3 @@ def _scale(scale: object, rank: int | None) -> int | tuple[int, ...]:
             raise ValueError(f"scale: expected {rank} values, one per spatial axis of data_format; got {scale!r}")
         return tuple(whole_number(s, f"scale[{i}]", 1) for i, s in enumerate(scale))
     return whole_number(scale, "scale", 1)
-
-
-def _real_elements(ops: Backend, geometry: Geometry, like: Any) -> Any:
-    """For each window, the number of its elements that are no padding, as an array that broadcasts to x."""
-    total: Any = 1
-    for where, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
-        wide = position_dtype(ops, axis.size + axis.kernel)
-        size = ops.length(axis.size, wide)
-        start = ops.arange(axis.windows, wide, like=like) * axis.stride - ops.length(axis.before, wide)
-        end = size - at_least_zero(size - start - axis.kernel)
-        total = total * ops.along(end - at_least_zero(start), where)
-    return total

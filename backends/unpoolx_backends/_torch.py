@@ -13,7 +13,7 @@ from torch.utils import _pytree
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS, integer_range
 from unpoolx._geometry import Geometry
-from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowSum
+from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowMean
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches
@@ -473,8 +473,8 @@ def _geometry(fixed: Any, *sizes: int) -> Geometry:
 
 def _map_constants(linear_map: LinearMap) -> tuple[Any, ...]:
     kind = type(linear_map)
-    if isinstance(linear_map, (Spread, WindowSum)):
-        return (kind, (linear_map.wide, linear_map.narrow), *_constants(linear_map.geometry))
+    if isinstance(linear_map, (Spread, WindowMean)):
+        return (kind, (), *_constants(linear_map.geometry))
     option = linear_map.overlap if isinstance(linear_map, (Unpool, Scatter)) else linear_map.winners
     if isinstance(linear_map, (Scatter, Take)):
         return kind, (option,), None, linear_map.size
