@@ -326,9 +326,17 @@ def test_every_dtype_gives_the_same_bits_inside_compiled_code(compiler: Compiler
 @pytest.mark.parametrize("dtype", ["uint16", "bfloat16"])
 @pytest.mark.parametrize("compiler", ["inductor"], indirect=True)
 def test_dtypes_that_pytorch_stores_and_hardly_computes_with_compile(compiler: Compiler, dtype: str) -> None:
-    inputs = Inputs(BY_NAME["overlap"], dtype)
-    results = compiler(every_function(inputs))(*inputs.on(compiler.on))
-    assert_results(compiler.on, results, every_expectation(inputs), what=f"in {compiler.how}, {dtype}, {inputs.case}")
+    on, inputs = compiler.on, Inputs(BY_NAME["blocks"], dtype)
+    arguments = inputs.case.arguments
+
+    def run(x: Any) -> dict[str, Any]:
+        values, made = unpoolx.max_pool(x, **arguments)
+        return {"max_pool": values, "its switches": made, "round trip": unpoolx.unpool(values, made)}
+
+    results = compiler(run)(on.array(inputs.x))
+    wanted = every_expectation(inputs)
+    expected = {name: wanted[name] for name in results}
+    assert_results(on, results, expected, what=f"in {compiler.how}, {dtype}, {inputs.case}")
 
 
 @every_compiler
@@ -480,7 +488,9 @@ def test_a_raw_index_out_of_range_is_dropped_and_touches_nothing_else(
     on = compiler.on
     y = np.arange(1, 1 + np.prod(x_shape), dtype=np.float32).reshape(x_shape)
     indices = {f: half_wrong(x_shape, slots_of(f, output_shape, data_format), 5) for f in oracle.RAW_FORMATS}
-    formats = oracle.RAW_FORMATS[::2] if compiler.how == "inductor" else oracle.RAW_FORMATS
+    if compiler.how == "inductor" and data_format == "channels_first":
+        pytest.skip("its front end shows the same, and it takes many seconds")
+    formats = oracle.RAW_FORMATS[1:2] if compiler.how == "inductor" else oracle.RAW_FORMATS
     calls = {
         f"{f} {o}": (f, {"overlap": o, "output_shape": output_shape, "index_format": f, "data_format": data_format})
         for f in formats
@@ -562,7 +572,7 @@ NOWHERE = [
 
 @pytest.mark.rule("S4", "R2", "R3")
 @pytest.mark.parametrize("index_format", ["spatial", "window"])
-@pytest.mark.parametrize(("compiler", "case"), pairs(NOWHERE), indirect=["compiler"])
+@pytest.mark.parametrize(("compiler", "case"), pairs(NOWHERE, inductor=("81 elements",)), indirect=["compiler"])
 def test_an_index_that_is_not_in_its_own_window_is_nowhere_inside_compiled_code(
     compiler: Compiler, case: Case, index_format: str
 ) -> None:
@@ -983,18 +993,26 @@ def test_tensorflow_loops_and_data_sets_carry_switches(on_framework: Harness) ->
 # PyTorch
 
 
+COMPILED = [
+    pytest.param(None, "inductor", BY_NAME["overlap"], id="None-overlap"),
+    pytest.param(False, "aot_eager", BY_NAME["dilation"], id="False-dilation"),
+    # Unknown lengths under SAME make expressions that the tracer needs minutes to simplify.
+    pytest.param(True, "inductor", Case("blocks of a plane", (2, 5, 6, 2), {"kernel_size": 2}), id="True-blocks"),
+    pytest.param(True, "aot_eager", Case("overlap", (2, 5, 6, 2), {"kernel_size": 3, "stride": 2}), id="True-overlap"),
+]
+
+
 @only_torch
 @pytest.mark.rule("S6", "U5", "U8")
-@pytest.mark.parametrize("dynamic", [None, False, True])
-@pytest.mark.parametrize("name", ["overlap", "dilation"])
+@pytest.mark.parametrize(("dynamic", "backend", "case"), COMPILED)
 def test_torch_compile_gives_the_same_bits_forward_and_backward(
-    on_framework: Harness, name: str, dynamic: bool | None
+    on_framework: Harness, dynamic: bool | None, backend: str, case: Case
 ) -> None:
     on, torch = on_framework, on_framework.framework
-    case = BY_NAME[name]
+    arguments = case.arguments
 
     def run(x: Any, y: Any, switches: Any) -> dict[str, Any]:
-        values, made = unpoolx.max_pool(x, **case.arguments)
+        values, made = unpoolx.max_pool(x, **arguments)
         return {
             "max_pool": values,
             "its switches": made,
@@ -1003,8 +1021,8 @@ def test_torch_compile_gives_the_same_bits_forward_and_backward(
             "gather": unpoolx.gather(x, switches),
         }
 
-    compiled = torch.compile(run, fullgraph=True, dynamic=dynamic)
-    larger = Case(f"larger {case.name}", (*case.shape[:-2], case.shape[-2] + 1, case.shape[-1] + 1), case.arguments)
+    compiled = torch.compile(run, fullgraph=True, dynamic=dynamic, backend=backend)
+    larger = Case(f"larger {case.name}", (3, *(n + 1 for n in case.shape[1:])), case.arguments)
     for here in (case, larger) if dynamic else (case,):
         inputs = Inputs(here)
         x, y, switches, *_ = inputs.on(on)
@@ -1046,7 +1064,7 @@ def test_torch_compile_of_raw_indices_gives_the_same_bits(on_framework: Harness,
     def run(y: Any, indices: Any) -> dict[str, Any]:
         return {overlap: unpoolx.unpool(y, indices, overlap=overlap, **arguments) for overlap in ("last", "sum")}
 
-    compiled = torch.compile(run, fullgraph=True, dynamic=dynamic)
+    compiled = torch.compile(run, fullgraph=True, dynamic=dynamic, backend="aot_eager" if dynamic else "inductor")
     for seed, shape in enumerate([(2, 2, 3, 3), (2, 3, 2, 3)] if dynamic else [(2, 2, 3, 3)]):
         y = contents(shape, "float32", seed)
         indices = half_wrong(shape, 60, seed)
