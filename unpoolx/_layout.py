@@ -85,6 +85,11 @@ def position_dtype(ops: Any, reach: Any) -> str:
     return "int64"
 
 
+def is_empty(shape: Iterable[Any]) -> bool:
+    """Whether a shape is known to hold nothing."""
+    return any(isinstance(n, int) and n == 0 for n in shape)
+
+
 def show_shape(shape: tuple[Any, ...]) -> str:
     """A shape for a message; a length that is unknown while tracing is shown as `?`."""
     lengths = ", ".join(str(n) if isinstance(n, int) else "?" for n in shape)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unpoolx import _recipe_fold
 from unpoolx._dtypes import UNSIGNED, integer_bits, integer_range
 from unpoolx._index_grammar import NEW, Plan
-from unpoolx._layout import product
+from unpoolx._layout import is_empty, product
 from unpoolx._recipe_blocks import dilated
 
 if TYPE_CHECKING:
@@ -189,11 +189,6 @@ def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any) -> Any:
         if not replace(span, reversed=False).is_whole(plan.shape[axis])
     }
     return ops.set_slice(x, spans, sub)
-
-
-def is_empty(shape: tuple[Any, ...]) -> bool:
-    """Whether a shape is known to hold nothing."""
-    return any(isinstance(n, int) and n == 0 for n in shape)
 
 
 def set_strided(ops: Backend, x: Any, span: Any, values: Any) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unpoolx._dtypes import accumulation_dtype
+from unpoolx._layout import is_empty
 
 if TYPE_CHECKING:
     from unpoolx._backend import Backend
@@ -27,7 +28,7 @@ def scatter(ops: Backend, x: Any, index: Any, size: Any, overlap: str) -> Any:
         total = ops.ordered_sum(ops.cast(x, accumulation_dtype(dtype)), index, size)
         return ops.positive_zero(ops.cast(total, dtype))
     writer = ops.last_writer(index, size)
-    if ops.shape(x)[-2] == 0:  # there is nothing to read, not even from a slot that loses
+    if is_empty(ops.shape(x)[-2:-1]):  # there is nothing to read, not even from a slot that loses
         return ops.full_like(writer, 0, ops.dtype(x))
     values = ops.take_along(x, ops.where(writer < 0, ops.zero(writer), writer))
     return ops.where(writer < 0, ops.zero(values), values)
@@ -37,7 +38,7 @@ def take(ops: Backend, x: Any, index: Any, size: Any, winners: bool) -> Any:
     """The slots of x (rows, size, C) that `index` (rows, m, C) names; zero where it is out of range or loses."""
     index = in_range_or(ops, index, size, size)
     read = index < ops.length(size, ops.dtype(index))
-    if ops.shape(x)[-2] == 0:
+    if is_empty(ops.shape(x)[-2:-1]):
         return ops.full_like(index, 0, ops.dtype(x))
     safe = ops.where(read, index, ops.zero(index))
     values = ops.take_along(x, safe)
