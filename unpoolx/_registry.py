@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -204,6 +205,8 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
             backend = load(name)
             if backend.is_array(x):
                 _by_type[cls] = backend
+                if name == "numpy":
+                    _load_imported()
                 return backend
     for name in _plugins():
         if name not in _KNOWN and load(name).is_array(x):
@@ -213,6 +216,19 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
         f"{what}: expected a dense array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list "
         f"of numbers; got {cls.__module__}.{cls.__qualname__}{_layout(x)}"
     )
+
+
+def _load_imported() -> None:
+    """Load the backends of JAX and PyTorch where the program has imported them.
+
+    They make Switches pass into compiled code, which may come before any call on their arrays.
+    """
+    for name in ("jax", "torch"):
+        if name in sys.modules and name not in _loaded:
+            try:
+                load(name)
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with it, NumPy's call is not concerned
+                warnings.warn(f"unpoolx: the backend {name!r} cannot be loaded: {error}", RuntimeWarning, stacklevel=2)
 
 
 def _layout(x: object) -> str:

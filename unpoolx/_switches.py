@@ -210,7 +210,9 @@ class Switches:
         raise AttributeError(f"Switches are immutable: cannot delete {name!r}. Make new ones")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Switches.trusted, (self.offsets, self.window, self.spatial_shape)
+        w = self.window
+        fixed = (w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, w.data_format)
+        return restore, (self.offsets, fixed, self.spatial_shape)
 
     # TensorFlow's protocol for structures that tf.nest and tf.function look into.
 
@@ -220,6 +222,13 @@ class Switches:
     @classmethod
     def __tf_unflatten__(cls, metadata: tuple[Window, tuple[int, ...]], components: tuple[Any]) -> Switches:
         return cls.trusted(components[0], *metadata)
+
+
+def restore(offsets: Any, fixed: tuple[Any, ...], spatial_shape: tuple[int, ...]) -> Switches:
+    """Switches from what pickle keeps of them: the offsets, and plain values of the window."""
+    kernel_size, stride, padding, dilation, ceil_mode, data_format = fixed
+    window = Window(kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format)
+    return Switches.trusted(offsets, window, spatial_shape)
 
 
 def _flat_indices(ops: Backend, static: tuple[Numbering, Geometry, str], offsets: Any) -> Any:

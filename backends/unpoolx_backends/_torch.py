@@ -16,7 +16,7 @@ from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowMean
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
-from unpoolx._switches import Switches
+from unpoolx._switches import Switches, restore
 from unpoolx._window import Window
 
 _functorch = torch._C._functorch  # noqa: SLF001  # PyTorch has no public way to ask what torch.func wrapped
@@ -307,6 +307,13 @@ def _ordered_sum_shape(x: torch.Tensor, index: torch.Tensor, size: int) -> torch
 # Derivatives: the tangent of pooling is a read by the offsets, and a linear map's cotangent is the adjoint map.
 
 
+def _laid_out(tangent: Array, strides: tuple[int, ...]) -> Array:
+    """The tangent in the memory layout of its primal, as forward mode wants it."""
+    if tangent.stride() == strides:
+        return tangent
+    return tangent.new_empty_strided(tangent.shape, strides).copy_(tangent)
+
+
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, geometry: Geometry) -> tuple[Array, Array]:
@@ -314,7 +321,7 @@ class _MaxPool(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.geometry = inputs[1]
+        ctx.geometry, ctx.strides = inputs[1], output[0].stride()
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(output[1])
         ctx.save_for_forward(output[1])
@@ -327,7 +334,7 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: Array, _: Any) -> Any:
         (offsets,) = ctx.saved_tensors
-        return backend.linear(Gather(ctx.geometry), tangent, offsets), None
+        return _laid_out(backend.linear(Gather(ctx.geometry), tangent, offsets), ctx.strides), None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Array, geometry: Geometry) -> Any:
@@ -349,6 +356,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         _, index, ctx.linear_map = inputs
+        ctx.strides = output.stride()
         ctx.save_for_backward(index)
         ctx.save_for_forward(index)
 
@@ -360,7 +368,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: Array, *_: Any) -> Any:
         (index,) = ctx.saved_tensors
-        return backend.linear(ctx.linear_map, tangent, index)
+        return _laid_out(backend.linear(ctx.linear_map, tangent, index), ctx.strides)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Array, index: Array | None, linear_map: LinearMap) -> Any:
@@ -459,38 +467,41 @@ def _coefficients_shape(
 # In compiled code: the tracer takes no forward mode or vmap rule of ours, and only constants and lengths as arguments.
 
 
-def _constants(geometry: Geometry) -> tuple[Any, ...]:
+def _constants(geometry: Geometry) -> tuple[Any, Any]:
     w = geometry.window
     fixed = (w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, w.data_format)
-    return (fixed, *geometry.spatial_shape)
+    return fixed, geometry.spatial_shape
 
 
-def _geometry(fixed: Any, *sizes: int) -> Geometry:
+def _geometry(fixed: Any, sizes: Any) -> Geometry:
     kernel, stride, padding, dilation, ceil_mode, data_format = fixed
     window = Window(kernel, stride, padding, dilation=dilation, ceil_mode=ceil_mode, data_format=data_format)
     return Geometry.of_spatial(window, sizes)
 
 
-def _map_constants(linear_map: LinearMap) -> tuple[Any, ...]:
+def _map_constants(linear_map: LinearMap) -> tuple[Any, Any, Any, Any]:
     kind = type(linear_map)
     if isinstance(linear_map, (Spread, WindowMean)):
         return (kind, (), *_constants(linear_map.geometry))
     option = linear_map.overlap if isinstance(linear_map, (Unpool, Scatter)) else linear_map.winners
     if isinstance(linear_map, (Scatter, Take)):
-        return kind, (option,), None, linear_map.size
+        return kind, (option,), None, (linear_map.size,)
     return (kind, (option,), *_constants(linear_map.geometry))
 
 
-def _linear_map(kind: Any, option: Any, fixed: Any, *sizes: int) -> LinearMap:
-    subject = sizes[0] if fixed is None else _geometry(fixed, *sizes)
+def _linear_map(kind: Any, option: Any, fixed: Any, sizes: Any) -> LinearMap:
+    subject = sizes[0] if fixed is None else _geometry(fixed, sizes)
     return kind(subject, *option)  # type: ignore[no-any-return]
+
+
+# Each argument by its name: with *arguments, the tracer forgets the context where nothing needs a gradient.
 
 
 class _TracedMaxPool(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Array, *constants: Any) -> tuple[Array, Array]:
-        values, offsets = max_pool(backend, _geometry(*constants), x)
-        ctx.constants = constants
+    def forward(ctx: Any, x: Array, fixed: Any, sizes: Any) -> tuple[Array, Array]:
+        values, offsets = max_pool(backend, _geometry(fixed, sizes), x)
+        ctx.constants = (fixed, sizes)
         ctx.mark_non_differentiable(offsets)
         ctx.save_for_backward(offsets)
         return values, offsets
@@ -499,21 +510,21 @@ class _TracedMaxPool(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Array, _: Any) -> Any:
         (offsets,) = ctx.saved_tensors
         adjoint = Gather(_geometry(*ctx.constants)).adjoint
-        return (adjoint.apply(backend, cotangent, offsets), *(None for _ in ctx.constants))
+        return adjoint.apply(backend, cotangent, offsets), None, None
 
 
 class _TracedLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Array, index: Array | None, *constants: Any) -> Array:
-        ctx.constants = constants
+    def forward(ctx: Any, x: Array, index: Array | None, kind: Any, option: Any, fixed: Any, sizes: Any) -> Array:
+        ctx.constants = (kind, option, fixed, sizes)
         ctx.save_for_backward(index)
-        return _apply(_linear_map(*constants), x, index)
+        return _apply(_linear_map(kind, option, fixed, sizes), x, index)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Array) -> Any:
         (index,) = ctx.saved_tensors
         adjoint: LinearMap = _linear_map(*ctx.constants).adjoint
-        return (_apply(adjoint, cotangent, index), None, *(None for _ in ctx.constants))
+        return _apply(adjoint, cotangent, index), None, None, None, None, None
 
 
 class _TracedFold(torch.autograd.Function):
@@ -547,6 +558,9 @@ def _undumped(context: Any) -> Any:
 def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
+
+# What torch.load(weights_only=True), and so torch.export.load, may call to restore Switches.
+torch.serialization.add_safe_globals([restore])
 
 _pytree.register_pytree_node(
     Switches,
