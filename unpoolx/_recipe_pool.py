@@ -41,8 +41,9 @@ def max_pool(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
     for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
         value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, geometry.offset_dtype)
         weight *= axis.kernel
-    # With a kernel of one element nothing was compared, and the values are still a view of x.
-    return (ops.copy(value) if geometry.kernel_elements == 1 else value), offset
+    if geometry.axes[0].kernel == 1:  # nothing was compared at last: these are views, of x or of more than they show
+        return ops.copy(value), ops.copy(offset)
+    return value, offset
 
 
 def _reduce(
