@@ -113,6 +113,11 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def reshape(self, x: Array, shape: Any) -> Array: ...
 
+    def join(self, x: Array, axis: int) -> Array:
+        """Axis `axis`, counted from the front, and the one after it as one axis."""
+        shape = self.shape(x)
+        return self.reshape(x, [*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :]])
+
     @abc.abstractmethod
     def broadcast_to(self, x: Array, shape: Any) -> Array: ...
 

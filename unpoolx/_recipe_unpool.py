@@ -99,8 +99,9 @@ def unpool_blocks(ops: Backend, x: Any, offsets: Any, geometry: Geometry) -> Any
     )
     hit = ops.reshape(offsets, split) == table
     placed = ops.where(hit, ops.reshape(x, split), ops.zero(x))
-    joined = shape[:lead] + [axis.windows * axis.stride for axis in geometry.axes] + shape[lead + rank :]
-    return _crop(ops, ops.reshape(placed, joined), geometry, [axis.windows for axis in geometry.axes])
+    for i in range(lead, lead + rank):
+        placed = ops.join(placed, i)
+    return _crop(ops, placed, geometry, [axis.windows for axis in geometry.axes])
 
 
 def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry, overlap: str) -> Any:
@@ -211,10 +212,7 @@ def _interleave(ops: Backend, parts: list[Any], position: int) -> Any:
     """Along axis `position`, element u*len(parts) + p of the result is element u of parts[p]."""
     if len(parts) == 1:
         return parts[0]
-    shape = list(ops.shape(parts[0]))
-    stacked = ops.stack(parts, position)
-    shape[position] = shape[position] * len(parts)
-    return ops.reshape(stacked, shape)
+    return ops.join(ops.stack(parts, position), len(ops.shape(parts[0])) + position)
 
 
 def _crop(ops: Backend, x: Any, geometry: Geometry, rows: list[Any]) -> Any:

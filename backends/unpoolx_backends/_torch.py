@@ -128,6 +128,9 @@ class TorchBackend(Backend):
     def reshape(self, x: Array, shape: Any) -> Array:
         return x.reshape(shape)
 
+    def join(self, x: Array, axis: int) -> Array:
+        return x.flatten(axis, axis + 1)  # of unknown lengths, the tracer need not prove that a product fits
+
     def broadcast_to(self, x: Array, shape: Any) -> Array:
         return x.expand(shape)
 
