@@ -5,6 +5,8 @@ A geometry and a dtype are drawn, and then several arrays for it: frameworks tha
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from harness import Harness, window_of
@@ -16,7 +18,7 @@ from unpoolx.testing import oracle
 from unpoolx.testing import strategies as xst
 from unpoolx.testing.compare import assert_same_bits, assert_sum_bits
 
-GEOMETRIES = 250
+GEOMETRIES = {"deep": 2500}.get(os.environ.get("UNPOOLX_PROFILE", "ci"), 250)
 ARRAYS = 8
 MOVABLE = (*xst.POOL_DTYPES, *xst.COMPLEX_DTYPES)
 SUMMABLE = tuple(name for name in MOVABLE if name != "bool")
