@@ -16,7 +16,7 @@ from harness import FRAMEWORKS, Harness
 import unpoolx
 from unpoolx import Switches, Window
 from unpoolx._geometry import Geometry
-from unpoolx._without_switches import _real_elements
+from unpoolx._recipe_average import _real_elements
 
 GIBIBYTE = 2**30
 

@@ -87,8 +87,9 @@ def unpool_blocks(ops: Backend, x: Any, offsets: Any, geometry: Geometry) -> Any
     shape = list(ops.shape(x))
     lead = len(shape) + geometry.spatial_axes[0]
     split = shape[:lead]
-    for axis in geometry.axes:
-        split += [axis.windows, 1]
+    windows = shape[lead : lead + rank]  # not from the geometry: a tracer may know one length by two names
+    for n in windows:
+        split += [n, 1]
     split += shape[lead + rank :]
     numbers = _block_numbers(geometry)
     if -1 in numbers or geometry.offset_dtype != "uint8":
@@ -101,7 +102,7 @@ def unpool_blocks(ops: Backend, x: Any, offsets: Any, geometry: Geometry) -> Any
     placed = ops.where(hit, ops.reshape(x, split), ops.zero(x))
     for i in range(lead, lead + rank):
         placed = ops.join(placed, i)
-    return _crop(ops, placed, geometry, [axis.windows for axis in geometry.axes])
+    return _crop(ops, placed, geometry, windows)
 
 
 def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry, overlap: str) -> Any:
@@ -112,7 +113,7 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
     padding = {}
     for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
         longest = axis.dilation * (axis.kernel - 1) // axis.stride
-        padding[position] = (longest, axis.rows - axis.windows)
+        padding[position] = (longest, axis.rows - ops.shape(x)[position])
     x = ops.pad(x, padding, 0)
     if offsets is not None:
         offsets = ops.pad(offsets, padding, 255)  # the kernel has fewer elements here, so it names none
