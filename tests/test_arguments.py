@@ -1040,3 +1040,12 @@ def test_offsets_have_one_byte_for_a_kernel_of_at_most_256_elements(on: Harness,
     made = Switches(on.array(last), switches.window, switches.spatial_shape)
     assert on.numpy(made.offsets).dtype == dtype, f"Switches on {on.name}, {kernel}"
     assert (on.numpy(made.offsets) == count - 1).all(), f"Switches on {on.name}, {kernel}"
+
+
+@pytest.mark.rule("B2")
+def test_a_negative_stride_along_one_element_is_none(on: Harness) -> None:
+    x = np.arange(4, dtype=np.float32).reshape(1, 4, 1)[:, :, ::-1]
+    assert x.strides[-1] < 0, "NumPy has begun to tidy strides: the test needs another array"
+    values, switches = unpoolx.max_pool(x, 2, backend=on.name)
+    assert on.numpy(values).ravel().tolist() == [1, 3], f"max_pool on {on.name}"
+    assert on.numpy(unpoolx.unpool(values, switches)).ravel().tolist() == [0, 1, 0, 3], f"unpool on {on.name}"

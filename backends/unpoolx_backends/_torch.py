@@ -59,8 +59,8 @@ class TorchBackend(Backend):
 
     def from_numpy(self, x: np.ndarray[Any, Any], like: Array | None = None) -> Array:
         x = np.ascontiguousarray(x).reshape(x.shape)
-        if not x.flags.writeable:
-            x = x.copy()  # PyTorch has no read-only tensors and warns of a shared one
+        if not x.flags.writeable or min(x.strides, default=0) < 0:
+            x = x.copy()  # PyTorch has no read-only tensors, and no negative strides, not even along one element
         if x.dtype.name == "bfloat16":
             tensor = torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
         else:
