@@ -110,10 +110,10 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
 
     With `offsets` None, every element of a window receives its value.
     """
-    padding = {}
+    padding, shape = {}, ops.shape(x)
     for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
         longest = axis.dilation * (axis.kernel - 1) // axis.stride
-        padding[position] = (longest, axis.rows - ops.shape(x)[position])
+        padding[position] = (longest, axis.rows - shape[position])  # by x's own name of its length, as in blocks
     x = ops.pad(x, padding, 0)
     if offsets is not None:
         offsets = ops.pad(offsets, padding, 255)  # the kernel has fewer elements here, so it names none
