@@ -1049,3 +1049,14 @@ def test_a_negative_stride_along_one_element_is_none(on: Harness) -> None:
     values, switches = unpoolx.max_pool(x, 2, backend=on.name)
     assert on.numpy(values).ravel().tolist() == [1, 3], f"max_pool on {on.name}"
     assert on.numpy(unpoolx.unpool(values, switches)).ravel().tolist() == [0, 1, 0, 3], f"unpool on {on.name}"
+
+
+@pytest.mark.rule("B2")
+@pytest.mark.parametrize("dtype", [np.byte, np.short, np.intc, np.long, np.longlong, np.ulonglong])
+def test_every_name_that_c_has_for_a_width_is_taken(on: Harness, dtype: type[np.integer]) -> None:
+    x = np.array([3, 1, 0, 2], dtype).reshape(1, 4, 1)
+    values, switches = unpoolx.max_pool(x, 2, backend=on.name)
+    expected = np.array([3, 2], x.dtype.name).reshape(1, 2, 1)
+    assert_same_bits(on.numpy(values), expected, what=f"max_pool of {dtype.__name__} on {on.name}")
+    restored = on.numpy(unpoolx.unpool(values, switches)).ravel().tolist()
+    assert restored == [3, 0, 0, 2], f"unpool of {dtype.__name__} on {on.name}"

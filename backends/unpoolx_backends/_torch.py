@@ -58,13 +58,14 @@ class TorchBackend(Backend):
         return isinstance(x, torch.Tensor) and not x.is_nested and x.layout == torch.strided
 
     def from_numpy(self, x: np.ndarray[Any, Any], like: Array | None = None) -> Array:
-        x = np.ascontiguousarray(x).reshape(x.shape)
-        if not x.flags.writeable or min(x.strides, default=0) < 0:
-            x = x.copy()  # PyTorch has no read-only tensors, and no negative strides, not even along one element
-        if x.dtype.name == "bfloat16":
-            tensor = torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
-        else:
-            tensor = torch.from_numpy(x)
+        narrow = x.dtype.name == "bfloat16"
+        host = x.view(np.int16) if narrow else x
+        # Under the usual name of its dtype: C has two for one width, and PyTorch knows one.
+        host = np.ascontiguousarray(host, host.dtype.name).reshape(x.shape)
+        if not host.flags.writeable or min(host.strides, default=0) < 0:
+            host = host.copy()  # PyTorch has no read-only tensors, and no negative strides, not even along one element
+        tensor = torch.from_numpy(host)
+        tensor = tensor.view(torch.bfloat16) if narrow else tensor
         return tensor if like is None else tensor.to(like.device)
 
     def to_numpy(self, x: Array) -> np.ndarray[Any, Any]:
