@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import BACKENDS, CASES, Harness, UnavailableError
 
+from unpoolx.testing.pytest_plugin import add_device_option
+
 # Generated cases per function and backend that a full run must reach.
 ENOUGH_CASES = 2000
 
@@ -34,7 +36,7 @@ settings.load_profile(os.environ.get("UNPOOLX_PROFILE", "ci"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", choices=("cpu", "cuda"), default="cpu", help="where the backends' arrays live")
+    add_device_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,7 +59,7 @@ def on_framework(request: pytest.FixtureRequest) -> Harness:
 
 def _harness(request: pytest.FixtureRequest, name: str) -> Harness:
     try:
-        return Harness.of(name, request.config.getoption("--device"))
+        return Harness.of(name, request.config.getoption("--device") or "cpu")
     except UnavailableError as reason:
         pytest.skip(str(reason))
 

@@ -55,7 +55,7 @@ class Compiler:
 def compiler(request: pytest.FixtureRequest) -> Compiler:
     """The compiler that the test's parameter names."""
     try:
-        return Compiler(Harness.of(HOWS[request.param], request.config.getoption("--device")), request.param)
+        return Compiler(Harness.of(HOWS[request.param], request.config.getoption("--device") or "cpu"), request.param)
     except UnavailableError as reason:
         pytest.skip(str(reason))
 

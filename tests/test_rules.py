@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from unpoolx.testing.laws import LAWS
+
 ROOT = Path(__file__).resolve().parent.parent
 NORM = ROOT / "docs" / "semantics.md"
 TESTS = sorted((ROOT / "tests").glob("test_*.py"))
@@ -39,11 +41,14 @@ def marks_of(source: str) -> list[tuple[str, str]]:
     return found
 
 
-def complaints(norm: str, tests: dict[str, str]) -> list[str]:
-    """What does not fit between a norm and the sources of tests by file name."""
+def complaints(norm: str, tests: dict[str, str], laws: dict[str, tuple[str, ...]] | None = None) -> list[str]:
+    """What does not fit between a norm, the sources of tests by file name, and the rules of laws by their name."""
     rules = rules_of(norm)
     wrong = [f"the norm states {rule} twice" for rule in sorted({r for r in rules if rules.count(r) > 1})]
     named = set()
+    for law, held in (laws or {}).items():
+        wrong += [f"the law {law} names {rule}, which is no rule of the norm" for rule in held if rule not in rules]
+        named.update(held)
     for file, source in tests.items():
         for test, rule in marks_of(source):
             if not test.startswith(("test_", "Test")):
@@ -66,7 +71,8 @@ def test_every_rule_has_a_test_and_every_name_is_a_rule() -> None:
     assert rules_of(norm), "the norm states its rules otherwise than this test reads them"
     stated = set(re.findall(r"\*\*\[([^\]]+)\]\*\*", norm))
     assert stated == set(rules_of(norm)), "a rule that does not begin its line would be missed"
-    found = complaints(norm, {path.name: path.read_text(encoding="utf-8") for path in TESTS})
+    held = {law.name: law.rules for law in LAWS.values()}  # tests/test_conformance.py runs them all
+    found = complaints(norm, {path.name: path.read_text(encoding="utf-8") for path in TESTS}, held)
     assert not found, "\n".join(found)
 
 
@@ -112,3 +118,11 @@ def test_what_fits_is_not_complained_of() -> None:
 )
 def test_what_does_not_fit_is_reported(norm: str, tests: dict[str, str], complaint: str) -> None:
     assert complaint in complaints(norm, tests)
+
+
+def test_the_rules_of_laws_count_and_are_checked() -> None:
+    held = {"values": ("A1", "A2")}
+    assert complaints(SMALL_NORM, {}, held) == []
+    assert complaints(SMALL_NORM, SOUND, {"values": ("A7",)}) == [
+        "the law values names A7, which is no rule of the norm"
+    ]

@@ -2,7 +2,7 @@
 
 from unpoolx._at import Indexed, Indexer, at, index_get, index_update
 from unpoolx._autograph import leave_as_written
-from unpoolx._backend import Backend
+from unpoolx._backend import Backend, Capabilities
 from unpoolx._functions import gather, max_pool, unpool
 from unpoolx._registry import BackendInfo, BackendNotInstalledError, backends, get_backend
 from unpoolx._switches import Switches
@@ -18,6 +18,7 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "BackendNotInstalledError",
+    "Capabilities",
     "Indexed",
     "Indexer",
     "Switches",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unpoolx import _recipe_at
+from unpoolx import _host, _recipe_at
 from unpoolx._arguments import bring, choose
 from unpoolx._at_values import as_values, fill_of
 from unpoolx._backend import Backend
@@ -293,7 +293,7 @@ def _require_in_range(owner: Backend, array: Any, outside: Any, mode: str, axis:
 
 def _on(ops: Backend, array: Any, x: Any) -> Any:
     owner = _owner(array)
-    return array if owner is ops else ops.from_numpy(owner.to_numpy(array), x)
+    return array if owner is ops else _host.brought(ops, owner.to_numpy(array), x)
 
 
 def _host_nonzero(mask: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The command line: `unpoolx demo` and `unpoolx backends`, their arguments, exit codes and one-line errors.
+"""The command line: `unpoolx demo`, `backends` and `conformance`, their arguments, exit codes and one-line errors.
 
 Nothing beyond the core is imported before a command asks for it, so that `unpoolx backends` works, and starts
 fast, where NumPy alone is installed.
@@ -19,7 +19,7 @@ from typing import NoReturn
 import unpoolx
 from unpoolx._version import __version__
 
-# Exit codes: 0 done; 1 done, but some backend failed or gave other bits; 2 could not be done as asked.
+# Exit codes: 0 done; 1 done, but some backend failed, gave other bits or broke a law; 2 could not be done as asked.
 UNUSABLE_REQUEST = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -39,10 +39,16 @@ class _Parser(argparse.ArgumentParser):
         raise CommandError(f"{message} (see `{self.prog} --help`)")
 
 
-def _kernel_size(text: str) -> int:
+def _positive(text: str) -> int:
     # Beyond nine digits no image is large enough, and int() itself refuses some thousands of them.
     if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1; got {text!r}")
+    return int(text)
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at most 18 digits; got {text!r}")
     return int(text)
 
 
@@ -72,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--kernel-size",
-        type=_kernel_size,
+        type=_positive,
         default=2,
         metavar="K",
         help="pool over windows of K by K pixels (default: 2)",
@@ -88,7 +94,37 @@ def _parser() -> argparse.ArgumentParser:
         help="list the backends that are installed, and how to get the others",
         description="Lists the backends: the version and devices of those installed, how to get the others.",
     )
+    _add_conformance(commands)
     return parser
+
+
+def _add_conformance(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "conformance",
+        help="hold backends to the laws of the norm, with generated cases, and report what they break",
+        description="Checks backends against the laws of docs/semantics.md with generated cases, and reports the "
+        "smallest case that breaks each law that a backend does not keep.",
+        epilog="Exit status: 0 if every law that ran holds, 1 if one is broken, 2 if this could not be done as asked.",
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="numpy, tf, jax, torch, a plugin's name, or module:attribute of a Backend",
+    )
+    parser.add_argument("--all", action="store_true", dest="every", help="every installed backend, side by side")
+    parser.add_argument("--device", metavar="D", help="where the arrays lie, such as cuda (default: the backend's)")
+    for option, several in (("--level", "the laws of these levels"), ("--law", "these laws")):
+        parser.add_argument(
+            option, nargs="+", action="extend", default=[], metavar=option[2:].upper(), help=f"only {several}"
+        )
+    parser.add_argument("--examples", type=_positive, metavar="N", help="generated examples per law")
+    parser.add_argument("--seed", type=_integer, default=0, metavar="S", help="the same cases each time (default: 0)")
+    parser.add_argument(
+        "--profile", default="ci", metavar="ci|deep", help="how many examples: 100 or 2000 (default: ci)"
+    )
+    for form, what in (("json", "the report for machines"), ("html", "a page"), ("badge", "a shields.io endpoint")):
+        parser.add_argument(f"--{form}", metavar="FILE", help=f"write {what}")
 
 
 @contextlib.contextmanager
@@ -111,7 +147,7 @@ def frameworks_load_quietly() -> Iterator[None]:
         os.close(kept)
 
 
-def _list_backends() -> int:
+def _list_backends(_: argparse.Namespace) -> int:
     """Print a row per backend; the exit code is 0, since a backend that is not installed is no error."""
     rows = [("BACKEND", "VERSION", "DEVICES")]
     with frameworks_load_quietly():
@@ -138,12 +174,40 @@ def _run_demo(arguments: argparse.Namespace) -> int:
             raise
         message = f"the demo needs {package}, which cannot be imported: pip install 'unpoolx[demo]'"
         raise CommandError(message) from error
-    return _demo.run(
-        image=arguments.image,
-        backend=arguments.backend,
-        kernel_size=arguments.kernel_size,
-        output=arguments.output,
+    try:
+        return _demo.run(
+            image=arguments.image,
+            backend=arguments.backend,
+            kernel_size=arguments.kernel_size,
+            output=arguments.output,
+        )
+    except MemoryError as error:
+        raise CommandError("not enough memory; use a smaller image") from error
+
+
+def _run_conformance(arguments: argparse.Namespace) -> int:
+    try:
+        from unpoolx import _conformance  # which needs the testing extra
+    except ImportError as error:
+        package = (error.name or "unpoolx").partition(".")[0]
+        if package.startswith("unpoolx"):
+            raise
+        message = f"the conformance kit needs {package}, which cannot be imported: pip install 'unpoolx[testing]'"
+        raise CommandError(message) from error
+    return _conformance.run(
+        arguments.names,
+        every=arguments.every,
+        device=arguments.device,
+        levels=arguments.level,
+        laws=arguments.law,
+        examples=arguments.examples,
+        seed=arguments.seed,
+        profile=arguments.profile,
+        files={"--json": arguments.json, "--html": arguments.html, "--badge": arguments.badge},
     )
+
+
+COMMANDS = {"demo": _run_demo, "backends": _list_backends, "conformance": _run_conformance}
 
 
 def one_line(text: object) -> str:
@@ -163,8 +227,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None takes those of the process.
 
     Returns:
-        0 if all went well, 1 if a backend failed or gave other bits than NumPy, 2 if the request could not be
-        carried out, 130 if it was interrupted.
+        0 if all went well, 1 if a backend failed, gave other bits than NumPy or broke a law, 2 if the request could
+        not be carried out, 130 if it was interrupted.
     """
     for variable, value in QUIET_FRAMEWORKS.items():
         os.environ.setdefault(variable, value)
@@ -174,12 +238,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         arguments = _parser().parse_args(argv)
-        code = _list_backends() if arguments.command == "backends" else _run_demo(arguments)
+        code = COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
     except CommandError as error:
         return _fail(error)
     except MemoryError:
-        return _fail("not enough memory; use a smaller image")
+        return _fail("not enough memory")
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

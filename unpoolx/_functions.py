@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unpoolx import _raw_indices
+from unpoolx import _raw_indices, _remembered
 from unpoolx._arguments import as_window, bring, choose, require_real, require_summable, same_lengths
 from unpoolx._backend import Backend
 from unpoolx._geometry import Geometry
@@ -59,13 +59,17 @@ def max_pool(
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", section 2.1.
     """
-    window = as_window(kernel_size, stride, padding, dilation, ceil_mode, data_format)
     ops = choose(backend, x=x)
     (x,) = bring(ops, x=x)
     require_real(ops, x, "x")
-    geometry = Geometry.of(window, ops.shape(x))
+    arguments = (kernel_size, stride, padding, dilation, ceil_mode, data_format)
+    geometry = _remembered.geometry(ops, _geometry, ops.shape(x), *arguments)
     values, offsets = ops.max_pool(x, geometry)
     return values, Switches.trusted(offsets, geometry.window, geometry.spatial_shape)
+
+
+def _geometry(shape: tuple[Any, ...], *arguments: Any) -> Geometry:
+    return Geometry.of(as_window(*arguments), shape)
 
 
 def unpool(
@@ -129,7 +133,7 @@ def unpool(
     x, offsets = bring(ops, x=x, switches=switches.offsets)
     if overlap == "sum":
         require_summable(ops, x, "x")
-    geometry = switches.geometry
+    geometry = _remembered.geometry(ops, Geometry.of_spatial, switches.window, switches.spatial_shape)
     if not same_lengths(ops.shape(x), ops.shape(offsets)):
         raise ValueError(
             f"x: expected the shape of the switches, {show_shape(ops.shape(offsets))}; got {show_shape(ops.shape(x))}"
@@ -170,7 +174,7 @@ def gather(x: Any, switches: Switches, *, backend: str | Backend | None = None) 
         )
     ops = choose(backend, x=x, switches=switches.offsets)
     x, offsets = bring(ops, x=x, switches=switches.offsets)
-    geometry = switches.geometry
+    geometry = _remembered.geometry(ops, Geometry.of_spatial, switches.window, switches.spatial_shape)
     expected = geometry.unpooled_shape(ops.shape(offsets))
     if not same_lengths(ops.shape(x), expected):
         raise ValueError(

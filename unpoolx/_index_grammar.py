@@ -129,7 +129,7 @@ def resolve(ops: Backend, shape: tuple[Length, ...], index: Any, mode: str) -> t
             place = _integer(item, shape[axis], axis, mode)
             parsed.places.append((number, len(parsed.dims)))
             if place is None:  # out of range, and the mode decides it with the arrays
-                parsed.arrays.append((np.asarray(item), (axis,)))
+                parsed.arrays.append((np.asarray(shape[axis]), (axis,)))
                 parsed.spans.append(Span(0, shape[axis]))
             else:
                 parsed.spans.append(Span(place, 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unpoolx._dtypes import accumulation_dtype
-from unpoolx._geometry import Geometry, at_least_zero
+from unpoolx._geometry import Geometry
 from unpoolx._layout import position_dtype
 from unpoolx._recipe_unpool import elements_of, padded_for_reading, reached_by, unpool_phases, unpool_strided
 
@@ -47,6 +47,10 @@ def _real_elements(ops: Backend, geometry: Geometry, like: Any) -> Any:
         wide = position_dtype(ops, axis.size + axis.kernel)
         size = ops.length(axis.size, wide)
         start = ops.arange(axis.windows, wide, like=like) * axis.stride - ops.length(axis.before, wide)
-        end = size - at_least_zero(size - start - axis.kernel)
-        total = total * ops.along(end - at_least_zero(start), where)
+        end = size - _at_least_zero(ops, size - start - axis.kernel)
+        total = total * ops.along(end - _at_least_zero(ops, start), where)
     return total
+
+
+def _at_least_zero(ops: Backend, numbers: Any) -> Any:
+    return ops.where(numbers > 0, numbers, ops.zero(numbers))

@@ -6,6 +6,7 @@ tie. In that order the outcome is the row-major first maximum; the other order g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from unpoolx._dtypes import FLOAT_BITS, integer_range
@@ -37,9 +38,12 @@ def order_key(ops: Backend, x: Any) -> Any:
 def max_pool(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
     """The first greatest real element of each window, and its row-major number inside the window."""
     value, key, offset = x, (None if ops.exact_comparisons else order_key(ops, x)), None
+    beats = _beats
+    if key is None and ops.dtype(x) in FLOAT_BITS and ops.no_nan(x):
+        beats = _is_greater
     weight = 1
     for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
-        value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, geometry.offset_dtype)
+        value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, geometry.offset_dtype, beats)
         weight *= axis.kernel
     if geometry.axes[0].kernel == 1:  # nothing was compared at last: these are views, of x or of more than they show
         return ops.copy(value), ops.copy(offset)
@@ -47,7 +51,15 @@ def max_pool(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
 
 
 def _reduce(
-    ops: Backend, axis: Axis, position: int, value: Any, key: Any, offset: Any, weight: int, offset_dtype: str
+    ops: Backend,
+    axis: Axis,
+    position: int,
+    value: Any,
+    key: Any,
+    offset: Any,
+    weight: int,
+    offset_dtype: str,
+    beats: Callable[[Backend, Any, Any], Any],
 ) -> tuple[Any, Any, Any]:
     after = at_least_zero((axis.windows - 1) * axis.stride + axis.extent - axis.before - axis.size)
     padding = {position: (axis.before, after)}
@@ -67,7 +79,7 @@ def _reduce(
     for element in range(1, axis.kernel):
         new_value = at(value, element)
         if key is None:
-            better = _beats(ops, new_value, best_value)
+            better = beats(ops, new_value, best_value)
         else:
             new_key = at(key, element)
             better = new_key > best_key
@@ -85,9 +97,18 @@ def _reduce(
 
 def _beats(ops: Backend, new: Any, best: Any) -> Any:
     """Where `new` is greater than `best`, or is the first NaN of the two."""
-    if ops.dtype(new) not in FLOAT_BITS:
+    dtype = ops.dtype(new)
+    if dtype == "bool":
+        return new & ~best
+    if dtype not in FLOAT_BITS:
         return new > best
     return ~(new <= best) & (best == best)  # noqa: PLR0124  # only a NaN differs from itself
+
+
+def _is_greater(ops: Backend, new: Any, best: Any) -> Any:
+    """`_beats` where there is no NaN."""
+    del ops
+    return new > best
 
 
 def _least(dtype: str) -> float | int:

@@ -76,8 +76,10 @@ def unpool_strided(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry
             into[position] = (first * axis.stride + start, count, axis.stride)
             source[position] = (first, count, 1)
         if min(count for _, count, _ in source.values()) > 0:
-            hit = None if offsets is None else ops.slice(offsets, source) == number
-            ops.write(result, into, hit, ops.slice(x, source), add=overlap == "sum" and geometry.overlaps)
+            value, hit = ops.slice(x, source), None if offsets is None else ops.slice(offsets, source) == number
+            if hit is not None and not geometry.overlaps:  # what is there is zero, and this is its one write
+                value, hit = ops.where(hit, value, ops.zero(value)), None
+            ops.write(result, into, hit, value, add=overlap == "sum" and geometry.overlaps)
     return result
 
 
@@ -132,7 +134,7 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
                 total = ops.where(hit, value, total)
             else:
                 value = value if hit is None else ops.where(hit, value, ops.zero(value))
-                total = value if total is None else total + value
+                total = value if total is None else ops.add(total, value)
         if total is None:  # no kernel element reaches this phase
             part = {p: (0, axis.rows, 1) for p, axis in zip(geometry.spatial_axes, geometry.axes, strict=True)}
             total = ops.full_like(ops.slice(x, part), 0, ops.dtype(x))

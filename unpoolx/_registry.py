@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -65,6 +66,7 @@ _SPELLINGS = {"tensorflow": "tf", "pytorch": "torch"}
 _PACKAGES = {"numpy": "numpy", "tensorflow": "tf", "jax": "jax", "jaxlib": "jax", "torch": "torch"}
 
 _loaded: dict[str, Backend] = {}
+_registered: list[Backend] = []
 _by_type: dict[type, Backend] = {}
 
 
@@ -108,12 +110,15 @@ def backends() -> tuple[BackendInfo, ...]:
         'numpy'
     """
     return tuple(_info(known.name, known.install) for known in TABLE) + tuple(
-        _info(name, f"pip install {entry.dist.name}" if entry.dist else "") for name, entry in _plugins().items()
+        _info(name, f"pip install {' or '.join(map(_distribution, entries))}", entries)
+        for name, entries in _plugins().items()
     )
 
 
-def _info(name: str, install: str) -> BackendInfo:
+def _info(name: str, install: str, entries: list[metadata.EntryPoint] | None = None) -> BackendInfo:
     try:
+        if entries:
+            _refuse_taken(name, entries)
         backend = load(name)
         return BackendInfo(name, True, backend.version, backend.devices(), install, None)
     except BackendNotInstalledError as error:
@@ -148,9 +153,9 @@ def get_backend(name_or_array: Any) -> Backend:
 
 def load(name: str) -> Backend:
     """The backend of a name, imported at its first use."""
-    name = _SPELLINGS.get(name, name)
-    backend = _loaded.get(name)
+    backend = _loaded.get(name) or _loaded.get(_SPELLINGS.get(name, name))
     if backend is None:
+        name = _SPELLINGS.get(name, name)
         known = _KNOWN.get(name)
         backend = _load_plugin(name) if known is None else _load_known(known)
         _loaded[name] = backend
@@ -167,8 +172,28 @@ def _load_known(known: Known) -> Backend:
     return known.load()
 
 
-def _plugins() -> dict[str, metadata.EntryPoint]:
-    return {entry.name: entry for entry in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+def _plugins() -> dict[str, list[metadata.EntryPoint]]:
+    """The entry points of each name; more than one where two distributions took it."""
+    found: dict[str, list[metadata.EntryPoint]] = {}
+    for entry in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _distribution(entry: metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist else f"the owner of {entry.value}"
+
+
+def _refuse_taken(name: str, entries: list[metadata.EntryPoint]) -> None:
+    """Refuse a name that two distributions took, or one took from unpoolx."""
+    owners = {_distribution(entry) for entry in entries}
+    if name in _KNOWN or name in _SPELLINGS:
+        owners.add("unpoolx")
+    if len(owners) > 1 or len(entries) > 1:
+        raise ValueError(
+            f"backend {name!r}: expected one distribution to have this name; got {' and '.join(sorted(owners))}. "
+            "Uninstall all of them but one"
+        )
 
 
 def _load_plugin(name: str) -> Backend:
@@ -178,13 +203,63 @@ def _load_plugin(name: str) -> Backend:
         close = difflib.get_close_matches(name, [*names, *_KNOWN, *_SPELLINGS], n=1)
         hint = f". Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"backend: expected one of {', '.join(map(repr, names))}; got {name!r}{hint}")
-    loaded = plugins[name].load()
-    if not isinstance(loaded, Backend):
+    _refuse_taken(name, plugins[name])
+    entry = plugins[name][0]
+    loaded = entry.load()
+    if isinstance(loaded, type):  # a class has the members of its instances
         raise TypeError(
-            f"backend {name!r}: its entry point {plugins[name].value!r} must name an instance of "
-            f"unpoolx.Backend; it names {type(loaded).__name__}"
+            f"backend {name!r}: its entry point {entry.value!r} must name an instance of unpoolx.Backend; it names the "
+            f"class {loaded.__name__}"
+        )
+    if not isinstance(loaded, Backend):
+        lacking = sorted(m for m in _members() if not hasattr(loaded, m))
+        raise TypeError(
+            f"backend {name!r}: its entry point {entry.value!r} must name an instance of unpoolx.Backend; it names "
+            f"a {type(loaded).__name__}, which lacks {', '.join(lacking)}"
+        )
+    if loaded.name != name:
+        raise ValueError(
+            f"backend {name!r}: its entry point {entry.value!r} must name a backend whose name is {name!r}; got "
+            f"{loaded.name!r}"
         )
     return loaded
+
+
+def _members() -> set[str]:
+    """What the contract asks an object for."""
+    return {m for m in (*vars(Backend), *Backend.__annotations__) if not m.startswith("_")}
+
+
+@contextlib.contextmanager
+def registered(backend: Backend) -> Iterator[Backend]:
+    """A backend that no installed plugin names, under its own name and for its own arrays, while the context is open.
+
+    It comes before every other backend: also before one of the same name, and for arrays that another one serves as
+    well. For tests, and for trying out a backend that is being written.
+
+    Example:
+        >>> import unpoolx
+        >>> from unpoolx.testing import registered
+        >>> from unpoolx_backends._numpy import NumpyBackend
+        >>> class Mine(NumpyBackend):
+        ...     name = "mine"
+        >>> with registered(Mine()) as mine:
+        ...     unpoolx.get_backend("mine") is mine
+        True
+    """
+    before = _loaded.get(backend.name)
+    _loaded[backend.name] = backend
+    _registered.insert(0, backend)
+    _by_type.clear()
+    try:
+        yield backend
+    finally:
+        _registered.remove(backend)
+        _by_type.clear()
+        if before is None:
+            del _loaded[backend.name]
+        else:
+            _loaded[backend.name] = before
 
 
 def backend_of(x: object, what: str = "array") -> Backend | None:
@@ -199,6 +274,10 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
         return found
     if isinstance(x, (list, tuple, bool, int, float, complex)):
         return None
+    for backend in _registered:
+        if backend.is_array(x):
+            _by_type[cls] = backend
+            return backend
     for base in cls.__mro__:
         name = _PACKAGES.get(base.__module__.partition(".")[0])
         if name is not None:
@@ -209,13 +288,23 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
                     _load_imported()
                 return backend
     for name in _plugins():
-        if name not in _KNOWN and load(name).is_array(x):
-            _by_type[cls] = load(name)
-            return _by_type[cls]
+        plugin = None if name in _KNOWN or name in _SPELLINGS else _usable(name)
+        if plugin is not None and plugin.is_array(x):
+            _by_type[cls] = plugin
+            return plugin
     raise TypeError(
         f"{what}: expected a dense array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list "
         f"of numbers; got {cls.__module__}.{cls.__qualname__}{_layout(x)}"
     )
+
+
+def _usable(name: str) -> Backend | None:
+    """A plugin's backend; None, with a warning, where it cannot be loaded: the array may be another one's."""
+    try:
+        return load(name)
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the others are not concerned
+        warnings.warn(f"unpoolx: the backend {name!r} cannot be loaded: {error}", RuntimeWarning, stacklevel=4)
+        return None
 
 
 def _load_imported() -> None:
@@ -224,7 +313,7 @@ def _load_imported() -> None:
     They make Switches pass into compiled code, which may come before any call on their arrays.
     """
     for name in ("jax", "torch"):
-        if name in sys.modules and name not in _loaded:
+        if sys.modules.get(name) is not None and name not in _loaded:
             try:
                 load(name)
             except Exception as error:  # noqa: BLE001  # whatever is wrong with it, NumPy's call is not concerned

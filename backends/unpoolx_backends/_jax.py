@@ -16,6 +16,7 @@ from jax.interpreters import ad, batching, mlir
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
+from unpoolx._host import matching_device
 from unpoolx._maps import Gather, LinearMap, Scatter, Take, apply_map
 from unpoolx._recipe_at import set_strided
 from unpoolx._recipe_fold import coefficients, fold
@@ -27,6 +28,9 @@ class JaxBackend(Backend):
     """Immutable arrays; XLA fuses the recipes' slices and comparisons."""
 
     name = "jax"
+    gradient = True
+    forward_mode = True
+    compiled = ("jit",)
 
     @property
     def version(self) -> str:
@@ -66,6 +70,10 @@ class JaxBackend(Backend):
         if isinstance(x, jax.core.Tracer):
             return None
         return "+".join(sorted(map(_name, x.devices())))
+
+    def to_device(self, x: Array, device: str) -> Array:
+        name = matching_device(self, device)
+        return jax.device_put(x, next(d for d in jax.devices() if _name(d) == name))
 
     def is_concrete(self, x: Array) -> bool:
         return not isinstance(x, jax.core.Tracer)
@@ -199,6 +207,15 @@ class JaxBackend(Backend):
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         return _fused(function, static, *arrays)
+
+    def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
+        return list(jax.vjp(function, *arrays)[1](cotangent))
+
+    def jvp(self, function: Callable[..., Array], arrays: list[Array], tangents: list[Array]) -> Array:
+        return jax.jvp(function, tuple(arrays), tuple(tangents))[1]
+
+    def compile(self, function: Callable[..., Any], how: str) -> Callable[..., Any]:
+        return jax.jit(function)  # there is one way
 
 
 backend = JaxBackend()

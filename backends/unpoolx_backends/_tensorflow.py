@@ -13,6 +13,7 @@ import tensorflow as tf
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
+from unpoolx._host import matching_device
 from unpoolx._layout import product
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, apply_map
 from unpoolx._recipe_at import set_strided
@@ -31,6 +32,9 @@ class TensorflowBackend(Backend):
     """Immutable tensors; large eager calls are compiled, and a caller's graph gets the plain operations."""
 
     name = "tf"
+    gradient = True
+    forward_mode = True
+    compiled = ("graph", "xla")
     max_axes = 7  # of a broadcast whose axes alternate
 
     @property
@@ -75,6 +79,11 @@ class TensorflowBackend(Backend):
 
     def device(self, x: Array) -> str | None:
         return _device(x.device) if self.is_concrete(x) else None
+
+    def to_device(self, x: Array, device: str) -> Array:
+        name = matching_device(self, device)
+        with tf.device(next(d.name for d in tf.config.list_logical_devices() if _device(d.name) == name)):
+            return tf.identity(x)
 
     def is_concrete(self, x: Array) -> bool:
         return hasattr(x, "numpy")  # a symbolic tensor has none
@@ -309,6 +318,21 @@ class TensorflowBackend(Backend):
             if self.is_concrete(first) and first.shape.num_elements() >= COMPILED_ELEMENTS:
                 return _compiled(function, static)(*arrays)
             return function(self, static, *arrays)
+
+    def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
+        with tf.GradientTape() as tape:
+            tape.watch(arrays)
+            result = function(*arrays)
+        zero = tf.UnconnectedGradients.ZERO
+        return list(tape.gradient(result, arrays, output_gradients=cotangent, unconnected_gradients=zero))
+
+    def jvp(self, function: Callable[..., Array], arrays: list[Array], tangents: list[Array]) -> Array:
+        with tf.autodiff.ForwardAccumulator(arrays, tangents) as forward:
+            result = function(*arrays)
+        return forward.jvp(result, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def compile(self, function: Callable[..., Any], how: str) -> Callable[..., Any]:
+        return tf.function(function, jit_compile=how == "xla", autograph=False)
 
 
 backend = TensorflowBackend()

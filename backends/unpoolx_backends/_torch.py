@@ -13,11 +13,13 @@ from torch.utils import _pytree
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS, integer_range
 from unpoolx._geometry import Geometry
+from unpoolx._host import matching_device
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowMean
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches, restore
 from unpoolx._window import Window
+from unpoolx_backends import _torch_fused, _torch_native
 
 _functorch = torch._C._functorch  # noqa: SLF001  # PyTorch has no public way to ask what torch.func wrapped
 _DTYPES = {name: getattr(torch, name) for name in ALL}
@@ -37,7 +39,9 @@ class TorchBackend(Backend):
     """Tensors, written slice by slice in eager mode and assembled from comparisons in compiled code."""
 
     name = "torch"
-
+    gradient = True
+    forward_mode = True
+    compiled = ("aot_eager", "inductor")
     exact_comparisons = True
 
     @property
@@ -99,6 +103,9 @@ class TorchBackend(Backend):
 
     def device(self, x: Array) -> str | None:
         return str(x.device)
+
+    def to_device(self, x: Array, device: str) -> Array:
+        return x.to(matching_device(self, device))
 
     def is_concrete(self, x: Array) -> bool:
         if torch.compiler.is_compiling():
@@ -259,6 +266,8 @@ class TorchBackend(Backend):
             return (values ^ flip).view(x.dtype), offsets
         if torch.compiler.is_compiling():
             return _TracedMaxPool.apply(x, *_constants(geometry))  # type: ignore[no-any-return,no-untyped-call]
+        if _needs_no_rule(x):
+            return _pooled(x, geometry)
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
@@ -267,7 +276,23 @@ class TorchBackend(Backend):
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
         if torch.compiler.is_compiling():
             return _TracedLinear.apply(x, index, *_map_constants(linear_map))  # type: ignore[no-untyped-call]
+        if _needs_no_rule(x):
+            return _mapped(x, index, linear_map)
         return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
+
+    def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
+        again = cotangent.requires_grad or any(x.requires_grad for x in arrays)
+        arrays = [x if x.requires_grad else x.detach().requires_grad_() for x in arrays]
+        grad = torch.autograd.grad
+        options = {"create_graph": again, "allow_unused": True, "materialize_grads": True}
+        return list(grad(function(*arrays), arrays, cotangent, **options))
+
+    def jvp(self, function: Callable[..., Array], arrays: list[Array], tangents: list[Array]) -> Array:
+        return torch.func.jvp(function, tuple(arrays), tuple(tangents))[1]
+
+    def compile(self, function: Callable[..., Any], how: str) -> Callable[..., Any]:
+        torch._dynamo.reset()  # noqa: SLF001  # it keeps few programs, counted per code object
+        return torch.compile(function, fullgraph=True, dynamic=False, backend=how)
 
 
 backend = TorchBackend()
@@ -318,10 +343,27 @@ def _laid_out(tangent: Array, strides: tuple[int, ...]) -> Array:
     return tangent.new_empty_strided(tangent.shape, strides).copy_(tangent)
 
 
+def _needs_no_rule(x: Array) -> bool:
+    """Whether nothing differentiates or maps over x, so that the rules below would only cost time."""
+    if (x.requires_grad and torch.is_grad_enabled()) or _functorch.is_functorch_wrapped_tensor(x):
+        return False
+    return torch.autograd.forward_ad._current_level < 0 and type(x) in (torch.Tensor, torch.nn.Parameter)  # noqa: SLF001
+
+
+def _pooled(x: Array, geometry: Geometry) -> tuple[Array, Array]:
+    made = _torch_fused.max_pool(x, geometry) or _torch_native.max_pool(x, geometry)
+    return made or max_pool(backend, geometry, x)
+
+
+def _mapped(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
+    made = _by_loops(linear_map, x, index)
+    return _apply(linear_map, x, index) if made is None else made
+
+
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, geometry: Geometry) -> tuple[Array, Array]:
-        return max_pool(backend, geometry, x)
+        return _pooled(x, geometry)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -345,6 +387,25 @@ class _MaxPool(torch.autograd.Function):
         return _MaxPool.apply(x.movedim(in_dims[0], 0), geometry), (0, 0)  # type: ignore[no-untyped-call]
 
 
+def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | None:
+    """The map by fused loops or by PyTorch's own kernels, where they have it."""
+    if index is None or not isinstance(linear_map, (Unpool, Gather)):
+        return None
+    geometry = linear_map.geometry
+    if isinstance(linear_map, Gather):
+        if linear_map.winners:
+            return None
+        made = _torch_fused.gather(x, index, geometry)
+        return _torch_native.gather(x, index, geometry) if made is None else made
+    made, adds = _torch_fused.unpool(x, index, geometry, linear_map.overlap), linear_map.overlap == "sum"
+    if made is None and adds and geometry.overlaps:
+        made = _torch_native.unpool_sum(x, index, geometry)
+    elif made is None:
+        made = _torch_native.unpool(x, index, geometry)
+    # Where nothing is shared, the addend of a sum was moved, and not added to zero.
+    return backend.positive_zero(made) if made is not None and adds and not geometry.overlaps else made
+
+
 def _apply(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
     if not x.is_complex():
         return linear_map.apply(backend, x, index)
@@ -355,7 +416,7 @@ def _apply(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
-        return _apply(linear_map, x, index)
+        return _mapped(x, index, linear_map)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

@@ -88,7 +88,7 @@ def arrays(
     subnormal: bool = True,
     negative_zero: bool = True,
 ) -> Array:
-    """Arrays of this shape and dtype (a name): specials, many ties, small integers, or any bits.
+    """Arrays of this shape and dtype (a name): few different specials or all of them, small integers, or any bits.
 
     Turn `nan`, `infinite`, `subnormal` or `negative_zero` off to leave such values out.
     """
@@ -99,7 +99,7 @@ def arrays(
         result.real, result.imag = draw(arrays(shape, part, **allowed)), draw(arrays(shape, part, **allowed))
         return result
     specials = special_values(dtype, **allowed)
-    kind = draw(st.sampled_from(("palette", "small", "bits")))
+    kind = draw(st.sampled_from(("palette", "small", "bits", "specials")))
     numbers = st.lists(st.integers(0, len(specials) - 1), min_size=1, max_size=5)
     palette = specials[draw(numbers)] if kind == "palette" else specials
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -148,20 +148,24 @@ def offsets_for(draw: st.DrawFn, geometry: Geometry) -> Array:
     """Legal switches for a geometry: any real element of each window, whether a maximum could be or not.
 
     Offsets of the pooled shape, uint8 or int32 as the kernel asks. Includes the first and the last element
-    throughout.
+    throughout, and elements that as many windows share as can.
     """
     window = geometry.window
-    kind = draw(st.sampled_from(("first", "last", "random")))
+    kind = draw(st.sampled_from(("first", "last", "random", "shared")))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     result = np.zeros(window.pooled_shape, offsets_dtype(window))
-    every = (slice(None),) * len(window.batch)
+    every: Any = (slice(None),) * len(window.batch)
+    channels: Any = slice(None)
+    counts = (*window.batch, window.channels)
+    order: dict[Index, Array] = {}
     for place, elements in window.elements().items():
         numbers = np.array(list(elements))
-        channels: Any = slice(None)
-        index = (
-            (*every, channels, *place) if window.layout.channels_first else (*every, *place, channels)
-        )  # all batch and channel elements of one window
-        chosen = numbers[random.integers(0, len(numbers), (*window.batch, window.channels))]
+        if kind == "shared":  # every window points at its first element in one order of all
+            ranks = [order.setdefault(position, random.random(counts)) for position in elements.values()]
+            chosen = numbers[np.stack(ranks).argmin(0)]
+        else:
+            chosen = numbers[random.integers(0, len(numbers), counts)]
+        index = window.layout.join(every, channels, place)  # one window in every batch entry and channel
         result[index] = {"first": numbers[0], "last": numbers[-1]}.get(kind, chosen)
     return result
 
@@ -196,11 +200,12 @@ def raw_indices(
     data_formats: Sequence[str] = ("channels_last", "channels_first"),
     in_range: bool = True,
     empty: bool = True,
+    long_axis: bool = False,
 ) -> RawIndices:
     """Indices (int64) in any order and with duplicates, for every raw format; x's spatial shape is any shape.
 
     With `in_range=False` some, and at least one, are out of range: negative, just past the end, or beyond
-    32 bits.
+    32 bits. With `long_axis` the output's first spatial axis is 129 to 256 elements long.
     """
     rank = draw(st.integers(min_rank, max_rank))
     index_format = draw(st.sampled_from(list(index_formats)))
@@ -210,6 +215,7 @@ def raw_indices(
     batch, channels = draw(st.integers(least, 2)), draw(st.integers(least, 3))
     most = 5 if rank < 3 else 3
     output, pooled = (draw(st.tuples(*[st.integers(1, most)] * rank)) for _ in range(2))
+    output = (draw(st.integers(129, 256)), *output[1:]) if long_axis else output
     output_shape, x_shape = layout.join((batch,), channels, output), layout.join((batch,), channels, pooled)
     limit = math.prod(output) * {"spatial": 1, "tf": channels}.get(index_format, channels * batch)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

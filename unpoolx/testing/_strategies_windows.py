@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from ._oracle_window import (
@@ -51,6 +52,13 @@ class Geometry:
         """The spatial part of `shape`."""
         return self.window.spatial
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the spans of two windows meet: they share an element, or one reaches into the other's gaps."""
+        window = self.window
+        axes = zip(window.pooled, window.stride, window.dilation, window.kernel, strict=True)
+        return any(count > 1 and stride <= d * (kernel - 1) for count, stride, d, kernel in axes)
+
 
 @st.composite
 def windows(
@@ -65,9 +73,10 @@ def windows(
     batch_ranks: Sequence[int] = (0, 1, 2),
     dilation: bool = True,
     ceil_mode: bool = True,
-    large_kernels: bool = True,
+    large_kernels: bool | None = None,
     aliases: bool = True,
     empty: bool = True,
+    overlap: bool | None = None,
 ) -> Geometry:
     """Legal geometries of `min_rank` to `max_rank` spatial axes, each a `Geometry`.
 
@@ -75,20 +84,22 @@ def windows(
     (longer where the kernel needs it). A plain int as kernel comes with exactly one batch axis (it needs
     `1 in batch_ranks`). `padding_forms` is a selection of `PADDING_FORMS`, `kernel_forms` of `KERNEL_FORMS`.
     `dilation`, `ceil_mode`, `aliases` (data_format "NHWC" and so on) and `empty` (a batch axis of size 0, or
-    no channels) leave such cases out when False; `large_kernels` now and then draws a kernel of more than
-    256 elements.
+    no channels) leave such cases out when False. A kernel of 256 elements or more comes now and then, always
+    with `large_kernels=True`, and never with False. `overlap` wants windows whose spans meet (True; small
+    steps, so that often several windows share an element) or keep apart (False).
     """
     rank = draw(st.integers(min_rank, max_rank))
-    padding_form = draw(st.sampled_from(list(padding_forms)))
     # A kernel this large fits a small array only with much padding, and is a tuple to go with any batch rank.
-    able = large_kernels and "tuple" in kernel_forms and padding_form not in ("VALID", "int")
-    large = able and draw(st.integers(0, 11)) == 11
+    padding_form = draw(st.sampled_from([f for f in padding_forms if not large_kernels or f not in ("VALID", "int")]))
+    able = "tuple" in kernel_forms and padding_form not in ("VALID", "int")
+    large = able and (large_kernels or (large_kernels is None and draw(st.integers(0, 11)) == 11))
     form = draw(st.sampled_from([f for f in kernel_forms if f == "tuple" or 1 in batch_ranks]))
-    kernel_size = draw(_large_kernels(rank) if large else _kernels(rank, form))
+    kernel_size = draw(_large_kernels(rank) if large else _kernels(rank, form, 2 if overlap else 1))
     kernel = _tuple(kernel_size, rank)
     # Small steps more often: windows that overlap are the hard ones.
-    steps = st.sampled_from((1, 2, 1, 3, 2, 4, 5))
-    stride = draw(st.none() | steps | st.tuples(*[steps] * rank))
+    steps = st.sampled_from((1, 2) if overlap else (1, 2, 1, 3, 2, 4, 5))
+    some = steps | st.tuples(*[steps] * rank)
+    stride = draw(some if overlap else st.none() | some)
     # Three axes multiply quickly: dilation is for kernels that leave room for it.
     dilate = dilation and not large and (rank < 3 or max(kernel) < 3)
     dilations = draw(_one_or_each(rank, 1, 2 if rank == 3 else 3)) if dilate else 1
@@ -97,7 +108,8 @@ def windows(
     padding = draw(_paddings(padding_form, reach, large=large, ceil_mode=ceil))
     strides = kernel if stride is None else _tuple(stride, rank)
     most = {1: 7, 2: 7, 3: 4}[rank] if rank <= 3 else 2
-    sizes = [draw(st.integers(1, most)) for _ in range(rank)]
+    least = [min(r + 1, most) if overlap else 1 for r in reach]  # room for a second window
+    sizes = [draw(st.integers(n, most)) for n in least]
     axes = zip(sizes, kernel, strides, _tuple(dilations, rank), strict=True)
     spatial = tuple(
         _legal_size(Axis(*integers, before=0, after=0), _pair(padding, a), ceil_mode=ceil)
@@ -118,10 +130,12 @@ def windows(
     plane = resolve((*spatial, 1), **{**arguments, "kernel_size": kernel, "data_format": "channels_last"})
     room = max(1, max_elements // max(math.prod(plane.spatial), math.prod(plane.pooled)))
     batch_rank = 1 if form == "int" and not large else draw(st.sampled_from(list(batch_ranks)))
-    least = 0 if empty and draw(st.integers(0, 11)) == 11 else 1
-    *batch, channels = draw(_counts(batch_rank + 1, least, room))
+    fewest = 0 if empty and draw(st.integers(0, 11)) == 11 else 1
+    *batch, channels = draw(_counts(batch_rank + 1, fewest, room))
     shape = (*batch, channels, *spatial) if data_format in CHANNELS_FIRST else (*batch, *spatial, channels)
-    return Geometry(arguments, shape)
+    geometry = Geometry(arguments, shape)
+    assume(overlap is None or geometry.overlaps is overlap)
+    return geometry
 
 
 @st.composite
@@ -140,17 +154,17 @@ def _one_or_each(rank: int, least: int, most: int) -> st.SearchStrategy[int | In
     return one | st.tuples(*[one] * rank)
 
 
-def _kernels(rank: int, form: str) -> st.SearchStrategy[int | Index]:
-    one = st.integers(1, 3 if rank == 3 else 4)
+def _kernels(rank: int, form: str, least: int) -> st.SearchStrategy[int | Index]:
+    one = st.integers(least, 3 if rank == 3 else 4)
     return one if form == "int" else st.tuples(*[one] * rank)
 
 
 def _large_kernels(rank: int) -> st.SearchStrategy[Index]:
-    """Kernels of more than 256 elements, whose offsets need int32."""
+    """Kernels of 256 elements, the most that uint8 can number, and of more, whose offsets need int32."""
     choices: dict[int, list[Index]] = {
-        1: [(257,), (300,)],
-        2: [(17, 17), (2, 130), (129, 2)],
-        3: [(7, 7, 7), (5, 8, 7)],
+        1: [(257,), (300,), (256,)],
+        2: [(17, 17), (2, 130), (129, 2), (16, 16)],
+        3: [(7, 7, 7), (5, 8, 7), (4, 8, 8)],
     }
     return st.sampled_from(choices.get(rank, [(257, *(1,) * (rank - 1))]))
 
@@ -158,8 +172,10 @@ def _large_kernels(rank: int) -> st.SearchStrategy[Index]:
 def _paddings(form: str, reach: Index, *, large: bool, ceil_mode: bool) -> st.SearchStrategy[Any]:
     """Padding in one of the forms; below the effective kernel, but enough to make a large kernel fit."""
     if large and form in ("per_axis", "pairs"):
-        halves = tuple((r // 2, (r - 1) // 2) for r in reach)
-        return st.just(halves if form == "pairs" else tuple(r // 2 for r in reach))
+        if form == "per_axis":
+            return st.just(tuple(r // 2 for r in reach))
+        # The first window reaches the input with its middle, or with its last element alone.
+        return st.sampled_from((tuple((r // 2, (r - 1) // 2) for r in reach), tuple((r - 1, 0) for r in reach)))
     if form == "int":
         return st.integers(0, min(reach) - 1)
     if form == "per_axis":

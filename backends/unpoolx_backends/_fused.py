@@ -1,0 +1,181 @@
+"""Fused loops on the memory of NumPy's arrays and PyTorch's CPU tensors, where the extra `unpoolx[numba]` is installed.
+
+Each function returns None where it is not, or where an array or a geometry is not for it, and the recipes take over.
+Numba compiles on the first call and keeps the result on disk. Threads are our own: Numba's must not be forked, and may
+not be entered twice.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unpoolx._geometry import Axis, Geometry
+from unpoolx._layout import CHANNELS_FIRST, product
+
+ENABLED = True
+"""Tests turn this off to hold the recipes to the same laws."""
+
+FEWEST_ELEMENTS = 2**13
+"""Smaller arrays are not worth loading Numba for."""
+SHARED_ELEMENTS = 2**16
+"""From so many elements on, threads share the work."""
+
+Array = np.ndarray[Any, Any]
+_SUMMED = ("float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+_ORDERED = (*_SUMMED, "bool")
+_log = logging.getLogger("unpoolx")
+
+
+class _Three(NamedTuple):
+    """A geometry of three axes."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+    places: Array
+    """How far each kernel element is from the beginning of its window, (elements, 3)."""
+    by_two: bool
+    """Whether windows of two by two touch, without padding."""
+    apart: bool
+    """Whether windows keep to blocks of their own, without padding."""
+
+
+@lru_cache(maxsize=64)
+def _three(geometry: Geometry) -> _Three | None:
+    if len(geometry.axes) > 3:
+        return None
+    axes = (*[Axis(1, 1, 1, 1, 0, 1)] * (3 - len(geometry.axes)), *geometry.axes)
+    kernel, stride, dilation, before = (
+        tuple(getattr(axis, what) for axis in axes) for what in ("kernel", "stride", "dilation", "before")
+    )
+    steps = np.array(dilation, np.int64)
+    places = np.ascontiguousarray(np.indices(kernel).reshape(3, -1).T * steps)
+    inside = all(2 * axis.windows <= axis.size for axis in axes[1:])
+    by_two = kernel == stride == (1, 2, 2) and before == (0, 0, 0) and dilation == (1, 1, 1) and inside
+    within = all((a.windows - 1) * a.stride + a.extent <= a.size and not a.before for a in axes)
+    return _Three(kernel, stride, dilation, before, places, by_two, geometry.is_blockwise and within)
+
+
+@cache
+def _installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@cache
+def _loops() -> Any:
+    from unpoolx_backends import _numba_loops
+
+    _log.info("unpoolx compiles its loops with Numba; that takes some seconds, once, and is kept on disk")
+    return _numba_loops
+
+
+def _laid_out(x: Array, geometry: Geometry) -> Array:
+    """Contiguous x as (planes, D, H, W) or (N, D, H, W, C), a view."""
+    rank = len(geometry.axes)
+    spatial = [1] * (3 - rank)
+    if geometry.window.data_format == CHANNELS_FIRST:
+        return x.reshape(product(x.shape[:-rank]), *spatial, *x.shape[-rank:])
+    return x.reshape(product(x.shape[: -1 - rank]), *spatial, *x.shape[-1 - rank :])
+
+
+def _serves(geometry: Geometry, *arrays: Array) -> bool:
+    """Whether the loops are there, fit, and are worth it."""
+    if not ENABLED or max(a.size for a in arrays) < FEWEST_ELEMENTS or not _installed():
+        return False
+    return _three(geometry) is not None and all(a.flags.c_contiguous for a in arrays)
+
+
+def max_pool(x: Array, geometry: Geometry, threads: int) -> tuple[Array, Array] | None:
+    """`_recipe_pool.max_pool`, or None."""
+    three = _three(geometry)
+    if three is None or not _serves(geometry, x) or x.dtype not in _ORDERED:
+        return None
+    shape = geometry.pooled_shape(x.shape)
+    values, offsets = np.empty(shape, x.dtype), np.empty(shape, geometry.offset_dtype)
+    laid = [_laid_out(a, geometry) for a in (x, values, offsets)]
+    where = (three.kernel, three.stride, three.dilation, three.before)
+    if laid[0].ndim == 5:
+        _share(_loops().pool_channels, (*laid, *where), laid[0], threads)
+    elif three.by_two:
+        _share(_loops().pool_planes_by_two, laid, laid[0], threads)
+    else:
+        _share(_loops().pool_planes, (*laid, *where), laid[0], threads)
+    return values, offsets
+
+
+def unpool(x: Array, offsets: Array, geometry: Geometry, overlap: str, threads: int) -> Array | None:
+    """`_recipe_unpool.unpool`, or None."""
+    three, adds = _three(geometry), overlap == "sum" and geometry.overlaps
+    moved = _as_integers(x) if not adds else x if x.dtype in _SUMMED else None
+    if three is None or moved is None or not _serves(geometry, x, offsets):
+        return None
+    result = np.empty(geometry.unpooled_shape(x.shape), moved.dtype)
+    laid = [_laid_out(a, geometry) for a in (moved, offsets, result)]
+    loops = _loops()
+    if laid[0].ndim == 5 and three.apart:
+        where = (three.kernel, three.stride, three.dilation)
+        _share(loops.place_channels_by_blocks, (*laid, *where), laid[2], threads)
+        return result.view(x.dtype)
+    place = loops.place_planes if laid[0].ndim == 4 else loops.place_channels
+    _share(place, (*laid, three.places, three.stride, three.before, adds), laid[2], threads)
+    return result.view(x.dtype)
+
+
+def gather(x: Array, offsets: Array, geometry: Geometry, threads: int) -> Array | None:
+    """`_recipe_unpool.gather` without winners, or None."""
+    three, moved = _three(geometry), _as_integers(x)
+    if three is None or moved is None or not _serves(geometry, x, offsets):
+        return None
+    result = np.empty(geometry.pooled_shape(x.shape), moved.dtype)
+    laid = [_laid_out(a, geometry) for a in (moved, offsets, result)]
+    loops = _loops()
+    read = loops.read_planes if laid[0].ndim == 4 else loops.read_channels
+    _share(read, (*laid, three.places, three.stride, three.before), laid[0], threads)
+    return result.view(x.dtype)
+
+
+def _as_integers(x: Array) -> Array | None:
+    """The bits of x as integers, which the loops move whatever they mean; None where no integer is so wide."""
+    return x.view(f"i{x.itemsize}") if x.itemsize in (1, 2, 4, 8) and x.dtype.kind != "c" else None
+
+
+def _share(function: Callable[..., None], arguments: Any, work: Array, threads: int) -> None:
+    """Call a loop for all planes, or for all of N and C, in as many parts as there are threads."""
+    planes, channels = work.shape[0], work.shape[-1] if work.ndim == 5 else None
+    rest = () if channels is None else (0, channels)
+    parts = threads if work.size >= SHARED_ELEMENTS else 1
+    if parts == 1:
+        function(*arguments, 0, planes, *rest)
+        return
+    if channels is not None and planes < parts:
+        cuts = [channels * i // parts for i in range(parts + 1)]
+        calls = [(0, planes, *part) for part in itertools.pairwise(cuts)]
+    else:
+        cuts = [planes * i // parts for i in range(parts + 1)]
+        calls = [(*part, *rest) for part in itertools.pairwise(cuts)]
+    first, *others = [call for call in calls if call[0] < call[1] and (channels is None or call[2] < call[3])]
+    waiting = [_threads(os.getpid()).submit(function, *arguments, *call) for call in others]
+    function(*arguments, *first)
+    for one in waiting:
+        one.result()
+
+
+@lru_cache(maxsize=1)
+def _threads(_: int) -> ThreadPoolExecutor:
+    """This process's own threads: those of the process that it was forked from are not there."""
+    return ThreadPoolExecutor(os.cpu_count(), "unpoolx")
+
+
+def cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

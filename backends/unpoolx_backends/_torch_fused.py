@@ -1,0 +1,80 @@
+"""The fused loops on PyTorch's CPU tensors, on the memory that they have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+
+from unpoolx._backend import Array
+from unpoolx._geometry import Geometry
+from unpoolx._layout import CHANNELS_FIRST, CHANNELS_LAST
+from unpoolx_backends import _fused
+from unpoolx_backends._torch_native import is_plain
+
+
+@lru_cache(maxsize=256)
+def _channels_last(geometry: Geometry) -> Geometry:
+    return replace(geometry, window=replace(geometry.window, data_format=CHANNELS_LAST))
+
+
+def _together(x: Array, geometry: Geometry) -> bool:
+    """Whether channels come first in the shape and last in memory."""
+    memory = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
+    if memory is None or geometry.window.data_format != CHANNELS_FIRST or len(geometry.axes) != x.ndim - 2:
+        return False
+    return x.is_contiguous(memory_format=memory) and not x.is_contiguous()
+
+
+def _forth(x: Array, *, together: bool) -> Array:
+    return x.movedim(1, -1) if together else x
+
+
+def _back(x: Array, *, together: bool) -> Array:
+    return x.movedim(-1, 1) if together else x
+
+
+def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
+    """`_recipe_pool.max_pool`, or None."""
+    if not is_plain(x) or x.dtype in (torch.bfloat16, torch.float16):
+        return None
+    together = _together(x, geometry)
+    laid = _channels_last(geometry) if together else geometry
+    made = _fused.max_pool(_forth(x.detach(), together=together).numpy(), laid, torch.get_num_threads())
+    if made is None:
+        return None
+    values, offsets = (_back(torch.from_numpy(a), together=together) for a in made)
+    return values, offsets
+
+
+def unpool(x: Array, offsets: Array, geometry: Geometry, overlap: str) -> Array | None:
+    """`_recipe_unpool.unpool`, or None; a lone addend is moved, not added to zero."""
+    return _mapped(x, offsets, geometry, overlap)
+
+
+def gather(x: Array, offsets: Array, geometry: Geometry) -> Array | None:
+    """`_recipe_unpool.gather` without winners, or None."""
+    return _mapped(x, offsets, geometry, None)
+
+
+def _mapped(x: Array, offsets: Array, geometry: Geometry, overlap: str | None) -> Array | None:
+    if not is_plain(x) or not is_plain(offsets) or x.is_complex():
+        return None
+    together = _together(x, geometry)
+    if together and not _together(offsets, geometry):
+        memory = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+        offsets = offsets.contiguous(memory_format=memory)
+    if not together:
+        offsets = offsets.contiguous()
+    if x.dtype == torch.bfloat16:
+        moves = overlap != "sum" or not geometry.overlaps
+        made = _mapped(x.view(torch.int16), offsets, geometry, overlap) if moves else None
+        return None if made is None else made.view(torch.bfloat16)
+    source, numbers = (_forth(a.detach(), together=together).numpy() for a in (x, offsets))
+    laid, threads = _channels_last(geometry) if together else geometry, torch.get_num_threads()
+    if overlap is None:
+        made = _fused.gather(source, numbers, laid, threads)
+    else:
+        made = _fused.unpool(source, numbers, laid, overlap, threads)
+    return None if made is None else _back(torch.from_numpy(made), together=together)

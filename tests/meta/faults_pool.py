@@ -1,0 +1,250 @@
+"""Faults of max pooling: which element of a window is chosen, and how it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from faults import SoundNumpy, planted
+
+from unpoolx._backend import Array
+from unpoolx._dtypes import FLOAT_BITS, UNSIGNED
+from unpoolx._geometry import Geometry
+from unpoolx._maps import Gather
+from unpoolx._recipe_unpool import elements_of, padded_for_reading, reached_by
+
+POOL = "max-pool-chooses-the-first-maximum"
+
+
+class Choosing(SoundNumpy):
+    """The sound choice, and the means to make another one."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        """What takes the place of the choice."""
+        return self.soundly(x, geometry)
+
+    def soundly(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        """The values and offsets as they should be."""
+        return super().max_pool(x, geometry)
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        with np.errstate(all="ignore"):
+            return self.choose(x, geometry)
+
+    def elements(self, x: Array, geometry: Geometry) -> Array:
+        """Every window's elements along a new first axis; zeros for padding."""
+        padded = padded_for_reading(self, x, geometry)
+        return np.stack([self.slice(padded, reached_by(geometry, element)) for element in elements_of(geometry)])
+
+    def real(self, x: Array, geometry: Geometry) -> Array:
+        """Where `elements` are no padding."""
+        return self.elements(np.ones(x.shape, bool), geometry)
+
+    def ties(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        """The sound values, and where the real elements of the windows equal them, a NaN every NaN."""
+        values, _ = self.soundly(x, geometry)
+        elements = self.elements(x, geometry)
+        equal = (elements == values) | ((elements != elements) & (values != values))  # noqa: PLR0124  # NaN
+        return values, equal & self.real(x, geometry)
+
+    def chosen(self, x: Array, geometry: Geometry, offsets: Array) -> tuple[Array, Array]:
+        """The elements at some offsets, and the offsets in the sound dtype."""
+        offsets = offsets.astype(geometry.offset_dtype)
+        return self.linear(Gather(geometry), x, offsets), offsets
+
+    def by_key(self, x: Array, key: Array, geometry: Geometry) -> tuple[Array, Array]:
+        """The choice that the sound backend makes of other numbers in the places of x."""
+        return self.chosen(x, geometry, self.soundly(key, geometry)[1])
+
+
+@planted(POOL)
+class TiesToTheLast(Choosing):
+    """Of equal elements the last one of the window is chosen."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        _, ties = self.ties(x, geometry)
+        return self.chosen(x, geometry, len(ties) - 1 - np.argmax(ties[::-1], axis=0))
+
+
+@planted(POOL)
+class TiesInColumnOrder(Choosing):
+    """Of equal elements the first in column-major order is chosen, as reducing the first axis first would."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        _, ties = self.ties(x, geometry)
+        order = np.lexsort(np.array(list(elements_of(geometry))).T)  # the last axis counts most
+        return self.chosen(x, geometry, order[np.argmax(ties[order], axis=0)])
+
+
+@planted(POOL)
+class LastNan(Choosing):
+    """Of several NaNs the last one is chosen."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, ties = self.ties(x, geometry)
+        last = np.where(values != values, len(ties) - 1 - np.argmax(ties[::-1], axis=0), np.argmax(ties, axis=0))  # noqa: PLR0124  # NaN
+        return self.chosen(x, geometry, last)
+
+
+@planted(POOL)
+class NanIgnored(Choosing):
+    """A NaN loses to every number."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if x.dtype.name not in FLOAT_BITS:
+            return self.soundly(x, geometry)
+        return self.by_key(x, np.where(np.isnan(x), x.dtype.type(-np.inf), x), geometry)
+
+
+@planted(POOL)
+class NegativeZeroIsLess(Choosing):
+    """-0.0 loses to +0.0."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if x.dtype.name not in FLOAT_BITS:
+            return self.soundly(x, geometry)
+        tiny = -np.finfo(np.float64).smallest_subnormal
+        with np.errstate(invalid="ignore"):
+            return self.by_key(x, np.where((x == 0) & np.signbit(x), tiny, x.astype(np.float64)), geometry)
+
+
+@planted(POOL)
+class SubnormalsAreZero(Choosing):
+    """Subnormal numbers are compared as zeros."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if x.dtype.name not in FLOAT_BITS:
+            return self.soundly(x, geometry)
+        exponent = FLOAT_BITS[x.dtype.name].infinity
+        return self.by_key(x, np.where(self.bits(x) & exponent == 0, x.dtype.type(0), x), geometry)
+
+
+@planted(POOL)
+class SubnormalMaximumFlushed(SoundNumpy):
+    """A chosen element that is a subnormal number comes out as zero."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = super().max_pool(x, geometry)
+        if x.dtype.name in FLOAT_BITS:
+            exponent = FLOAT_BITS[x.dtype.name].infinity
+            values = np.where(self.bits(values) & exponent == 0, values.dtype.type(0), values)
+        return values, offsets
+
+
+@planted(POOL)
+class ZeroWithoutSign(SoundNumpy):
+    """A chosen -0.0 comes out as +0.0, as an addition of zero would make it."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = super().max_pool(x, geometry)
+        return self.positive_zero(values), offsets
+
+
+@planted(POOL)
+class PaddingIsZero(Choosing):
+    """Padding takes part as zeros, and is chosen where every real element is negative."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = self.soundly(x, geometry)
+        real = self.real(x, geometry)
+        taken = (values < 0) & ~real.all(axis=0)
+        offsets = np.where(taken, np.argmin(real, axis=0).astype(offsets.dtype), offsets)
+        return np.where(taken, values.dtype.type(0), values), offsets
+
+
+@planted(POOL)
+class PaddingIsTheLeast(Choosing):
+    """Padding takes part as the least value, and is chosen where it comes first and no real element is greater."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = self.soundly(x, geometry)
+        least: Any = -np.inf if x.dtype.name in FLOAT_BITS else 0 if x.dtype == bool else np.iinfo(x.dtype).min
+        taken = (values == least) & ~self.real(x, geometry)[0]
+        return values, np.where(taken, offsets.dtype.type(0), offsets)
+
+
+@planted(POOL)
+class UnsignedComparedAsSigned(Choosing):
+    """Unsigned integers are compared as signed ones, so that the greatest count as negative."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if x.dtype.name not in UNSIGNED:
+            return self.soundly(x, geometry)
+        return self.by_key(x, x.view(x.dtype.name.removeprefix("u")), geometry)
+
+
+@planted(POOL)
+class WideIntegersComparedAsFloats(Choosing):
+    """64-bit integers are compared as float64, which takes neighbours for equal."""
+
+    def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        return (
+            self.by_key(x, x.astype(np.float64), geometry)
+            if x.dtype in (np.int64, np.uint64)
+            else self.soundly(x, geometry)
+        )
+
+
+@planted(POOL)
+class ChannelsMixed(SoundNumpy):
+    """Each channel is given the maxima of the next one."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        return super().max_pool(np.roll(x, 1, axis=geometry.channel_axis), geometry)
+
+
+@planted(POOL)
+class BatchEntriesMixed(SoundNumpy):
+    """Each batch entry is given the maxima of the next one."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        has_batch = x.ndim > len(geometry.axes) + 1
+        return super().max_pool(np.roll(x, 1, axis=0) if has_batch else x, geometry)
+
+
+@planted(POOL)
+class OffsetsColumnMajor(SoundNumpy):
+    """The offsets count the elements of a window in column-major order."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = super().max_pool(x, geometry)
+        kernel = tuple(axis.kernel for axis in geometry.axes)
+        table = np.arange(geometry.kernel_elements).reshape(kernel[::-1]).T.reshape(-1)
+        return values, table[offsets].astype(offsets.dtype)
+
+
+@planted(POOL)
+class OffsetsInInt64(SoundNumpy):
+    """The offsets are int64."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = super().max_pool(x, geometry)
+        return values, offsets.astype(np.int64)
+
+
+@planted(POOL)
+class OffsetsInAByte(SoundNumpy):
+    """The offsets in a kernel of more than 256 elements lose all but a byte."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = super().max_pool(x, geometry)
+        return values, offsets & 255
+
+
+@planted(POOL)
+class HalfPooledIntoSingle(SoundNumpy):
+    """The maxima of float16 come out as float32."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        values, offsets = super().max_pool(x, geometry)
+        return values.astype(np.float32) if values.dtype == np.float16 else values, offsets
+
+
+@planted(POOL)
+class EmptyBatchFails(SoundNumpy):
+    """An array without elements fails in the framework's own words."""
+
+    def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if x.size == 0:
+            raise ValueError("zero-size array to reduction operation maximum which has no identity")
+        return super().max_pool(x, geometry)

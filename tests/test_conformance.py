@@ -1,0 +1,62 @@
+"""Our own backends, held to every law by the conformance kit as anybody's backend is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from harness import CASES, Harness, UnavailableError
+
+from unpoolx.testing.suite import BackendConformance, Outcome, Subject
+
+EXAMPLES = {"deep": 2500}.get(os.environ.get("UNPOOLX_PROFILE", "ci"), 250)
+
+
+class OurBackend(BackendConformance):
+    """One of the four, with the threads and the devices that the other tests use, and its cases counted."""
+
+    examples = EXAMPLES
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _set_up(cls, request: pytest.FixtureRequest) -> None:
+        try:
+            Harness.of(cls.backend, request.config.getoption("--device") or "cpu")
+        except UnavailableError as reason:
+            pytest.skip(str(reason))
+
+    @pytest.fixture(autouse=True)
+    def _forget_compiled_programs(self) -> Iterator[None]:
+        yield
+        if "torch" in sys.modules:
+            sys.modules["torch"]._dynamo.reset()
+
+    def after_law(self, subject: Subject, outcome: Outcome) -> None:
+        """Count the cases of the law."""
+        CASES[f"{outcome.law.name}/{subject.name}"] += outcome.cases
+
+
+class TestNumpy(OurBackend):
+    """Every law on NumPy."""
+
+    backend = "numpy"
+
+
+class TestTensorflow(OurBackend):
+    """Every law on TensorFlow."""
+
+    backend = "tf"
+
+
+class TestJax(OurBackend):
+    """Every law on JAX, with its 64-bit dtypes."""
+
+    backend = "jax"
+
+
+class TestTorch(OurBackend):
+    """Every law on PyTorch."""
+
+    backend = "torch"

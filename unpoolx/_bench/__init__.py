@@ -1,0 +1,1 @@
+"""`unpoolx bench`: unpoolx beside what its user would write without it, in ratios. `command.py` begins it."""

@@ -1,0 +1,232 @@
+"""Ways of doing one thing, checked once and then measured in turns: seconds, quartiles and ratios."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from unpoolx._bench.data import Array, Results
+
+Kind = Literal["unpoolx", "own", "floor"]
+Status = Literal["measured", "differs", "failed"]
+Clock = Callable[[], float]
+
+# Calls that are shorter than this are timed several at once.
+LEAST_SAMPLE = 0.005
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of doing what the problem asks.
+
+    Attributes:
+        name: what a user would write, in short.
+        group: layout and mode; ways of one group take and give the same arrays.
+        kind: "unpoolx"; "own", the framework's; or "floor", what no way can be faster than.
+        build: makes a call of no arguments, which waits for its result.
+        host: the results of the call by name, channels last; None where there is nothing to check.
+        keeps_time: whether the call returns the seconds that it took, measured elsewhere.
+    """
+
+    name: str
+    group: str
+    kind: Kind
+    build: Callable[[], Callable[[], Any]]
+    host: Callable[[Any], Results] | None = None
+    keeps_time: bool = False
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """A median and its spread."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Quartiles:
+        """Those of the samples, which are in no order."""
+        if len(samples) == 1:
+            return cls(samples[0], samples[0], samples[0])
+        return cls(*statistics.quantiles(samples, n=4, method="inclusive"))
+
+
+@dataclass
+class Outcome:
+    """What came of a way.
+
+    Attributes:
+        way: the way.
+        status: "measured"; "differs", where its result is not unpoolx's on NumPy; or "failed".
+        note: the difference or the error.
+        seconds: per call, one sample for each round.
+        calls: how many calls made a sample.
+        peak_bytes: the most memory that a call held at once, its result included, where that is known.
+    """
+
+    way: Way
+    status: Status = "measured"
+    note: str = ""
+    seconds: list[float] = field(default_factory=list)
+    calls: int = 1
+    peak_bytes: int | None = None
+
+    @property
+    def spread(self) -> Quartiles:
+        """The median and quartiles of the seconds."""
+        return Quartiles.of(self.seconds)
+
+    def over(self, other: Outcome) -> Quartiles:
+        """How many times the other's seconds, round by round: noise that lasts a round falls out."""
+        return Quartiles.of([a / b for a, b in zip(self.seconds, other.seconds, strict=True)])
+
+    def beyond(self, other: Outcome) -> Quartiles:
+        """How many seconds more than the other, round by round."""
+        return Quartiles.of([a - b for a, b in zip(self.seconds, other.seconds, strict=True)])
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How often each way is measured: at least and at most so often, and no more once the seconds are over."""
+
+    least: int = 5
+    most: int = 15
+    seconds: float = 8.0
+
+    @classmethod
+    def exactly(cls, number: int) -> Rounds:
+        """So often."""
+        return cls(number, number)
+
+
+def measure(
+    ways: Sequence[Way],
+    expected: Results,
+    rounds: Rounds,
+    *,
+    peaks: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+    clock: Clock = time.perf_counter,
+) -> list[Outcome]:
+    """Check each way once, then let those that are right take turns.
+
+    Args:
+        ways: in the order of the result.
+        expected: the results by name. A way of kind "own" may leave some out.
+        rounds: how often.
+        peaks: whether to trace NumPy's memory, too.
+        progress: called with what is being done.
+        clock: seconds from some beginning.
+    """
+    outcomes = [Outcome(way) for way in ways]
+    calls = {}
+    for number, outcome in enumerate(outcomes):
+        progress(f"checking {outcome.way.name}")
+        call = _checked(outcome, expected)
+        if call is not None:
+            calls[number] = call
+    for number, call in calls.items():
+        if not outcomes[number].way.keeps_time:
+            outcomes[number].calls = _calls_per_sample(call, clock)
+        if peaks:
+            outcomes[number].peak_bytes = _peak_bytes(call)
+    _take_turns([(outcomes[number], call) for number, call in calls.items()], rounds, progress, clock)
+    return outcomes
+
+
+def _checked(outcome: Outcome, expected: Results) -> Callable[[], Any] | None:
+    """The way's call, after a first one whose result is right; None, with the reason noted, where it is not."""
+    way = outcome.way
+    try:
+        call = way.build()
+        result = call()
+        got = None if way.host is None else way.host(result)
+    except Exception as error:  # noqa: BLE001  # whatever a framework throws is what the report says of this way
+        outcome.status, outcome.note = "failed", f"{type(error).__name__}: {error}"
+        return None
+    if got is not None:
+        missing = expected.keys() - got.keys() if way.kind == "unpoolx" else set()
+        outcome.note = "; ".join(
+            [f"has no {name}" for name in sorted(missing)]
+            + [text for name, array in got.items() if (text := difference(name, array, expected[name]))]
+        )
+    if outcome.note:
+        outcome.status = "differs"
+        return None
+    return call
+
+
+def difference(name: str, got: Array, expected: Array) -> str:
+    """What is wrong with a result, or an empty text where its shape, dtype and bits are right."""
+    if got.shape != expected.shape:
+        return f"{name}: shape {got.shape} in place of {expected.shape}"
+    if got.dtype != expected.dtype:
+        return f"{name}: dtype {got.dtype} in place of {expected.dtype}"
+    bits = f"u{got.dtype.itemsize}"
+    wrong = np.ascontiguousarray(got).view(bits) != np.ascontiguousarray(expected).view(bits)
+    count = int(np.count_nonzero(wrong))
+    return f"{name}: {count:,} of {wrong.size:,} elements differ from unpoolx on NumPy" if count else ""
+
+
+def _calls_per_sample(call: Callable[[], Any], clock: Clock) -> int:
+    """How many calls take long enough to be timed; these warm the way up, too."""
+    calls = 1
+    while _seconds(call, calls, clock) * calls < LEAST_SAMPLE:
+        calls *= 2
+    return calls
+
+
+def _seconds(call: Callable[[], Any], calls: int, clock: Clock) -> float:
+    """The seconds of a call, its result thrown away, over so many calls."""
+    start = clock()
+    for _ in range(calls):
+        call()
+    return (clock() - start) / calls
+
+
+def _peak_bytes(call: Callable[[], Any]) -> int:
+    """The most memory that NumPy held for a call at once, its result included."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = call()
+        peak = tracemalloc.get_traced_memory()[1]
+        del result
+    finally:
+        tracemalloc.stop()
+    return peak
+
+
+def _take_turns(
+    runners: Sequence[tuple[Outcome, Callable[[], Any]]],
+    rounds: Rounds,
+    progress: Callable[[str], None],
+    clock: Clock,
+) -> None:
+    """Measure every way in every round, in an order drawn anew: none always follows the same other one."""
+    random = np.random.default_rng(0)
+    begin = clock()
+    gc.collect()
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for number in range(rounds.most):
+            if number >= rounds.least and clock() - begin > rounds.seconds:
+                break
+            gc.collect(0)  # what the last round left in cycles, some of which hold large arrays
+            progress(f"round {number + 1} of {'' if rounds.least == rounds.most else 'at most '}{rounds.most}")
+            for place in random.permutation(len(runners)):
+                outcome, call = runners[place]
+                seconds = call() if outcome.way.keeps_time else _seconds(call, outcome.calls, clock)
+                outcome.seconds.append(seconds)
+    finally:
+        if collects:
+            gc.enable()

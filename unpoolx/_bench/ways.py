@@ -1,0 +1,80 @@
+"""All ways of a problem in a framework: unpoolx's, the framework's own, and the floor."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+from unpoolx._bench import ways_ours
+from unpoolx._bench.data import AtData, PoolData, Results
+from unpoolx._bench.framework import Call, Framework
+from unpoolx._bench.measure import Kind, Way
+from unpoolx._bench.problems import Problem
+
+# What a fresh process does.
+IMPORT = "import time; start = time.perf_counter(); import {0}; print(time.perf_counter() - start)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The ways of a problem, the results by name that each must have, and the bytes that must be read and written."""
+
+    ways: list[Way]
+    expected: Results
+    moved_bytes: int = 0
+
+
+def task_of(problem: Problem, framework: Framework) -> Task:
+    """The problem in a framework."""
+    if problem.operation == "import":
+        return Task([_import("unpoolx", "unpoolx"), _import("numpy", "floor")], {})
+    done = _done(problem)
+    if done.operation == "at":
+        at_data = AtData(done)
+        forms = [*ways_ours.at_forms(done, at_data, framework), *framework.at_forms(done, at_data)]
+        expected, moved = at_data.expected(), at_data.moved_bytes()
+    else:
+        data = PoolData(done)
+        forms = [*ways_ours.pool_forms(done, data, framework), *framework.pool_forms(done, data)]
+        expected, moved = data.expected(), data.moved_bytes()
+    ways = [way for form in forms for way in framework.ways(form)]
+    if problem.operation == "tiny":
+        return Task(_with_least_call(ways, framework), expected)
+    copy, call = framework.copy(max(moved // 8, 1))  # a copy reads and writes what it copies, four bytes each
+    return Task([*ways, Way(copy, "", "floor", lambda: call)], expected, moved)
+
+
+def _done(problem: Problem) -> Problem:
+    """What a tiny problem does, or the problem itself."""
+    if problem.operation != "tiny":
+        return problem
+    if problem.variant == "at":
+        return dataclasses.replace(problem, operation="at", variant="slice")
+    return dataclasses.replace(problem, operation=problem.variant, variant="forward")
+
+
+def _with_least_call(ways: list[Way], framework: Framework) -> list[Way]:
+    """The ways, with the least call of the framework as their floor."""
+    bare = framework.bare()
+    if bare is not None:
+        name, call = bare
+        return [*ways, Way(name, "", "floor", lambda: call)]
+    least = next(way for way in ways if way.kind == "own")
+    return [dataclasses.replace(way, kind="floor") if way is least else way for way in ways]
+
+
+def _import(module: str, kind: Kind) -> Way:
+    """The import of a module in a fresh process, which looks for it where this one does."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def call() -> float:
+        command = [sys.executable, "-c", IMPORT.format(module)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+        return float(done.stdout)
+
+    def build() -> Call:
+        return call
+
+    return Way(f"import {module}", "", kind, build, keeps_time=True)
