@@ -54,8 +54,16 @@ class _Problem:
 
 
 @st.composite
+def _dropping(draw: st.DrawFn) -> xst.IndexCase:
+    """An index with a number out of range, whose update is dropped."""
+    shape = draw(xst.shapes(1, empty=False))
+    index = draw(xst.indices(shape, legal=False))
+    return xst.IndexCase(shape, index, "drop", oracle.resolve_index(shape, index, "drop").shape)
+
+
+@st.composite
 def _problems(draw: st.DrawFn) -> _Problem:
-    case = draw(xst.index_cases())
+    case = draw(xst.index_cases() | _dropping())
     indexed = case.indexed_shape or ()
     fewer = indexed[draw(st.integers(0, len(indexed))) :]
     once = bool(oracle.update_counts(case.shape, case.index, case.mode).max(initial=0) <= 1)
