@@ -1,6 +1,7 @@
 # Everything here works from a clean clone on a machine that has make and Python 3.11 or later.
 #   make demo    a picture of what unpooling does to a photograph
 #   make test    the linters and the tests, on all four frameworks
+#   make bench   unpoolx beside what the frameworks offer themselves, in ratios
 # Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input --constraint tests/c
 PIP_UPGRADE := -m pip install --upgrade $(PIP_FLAGS) pip
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all lint bench clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +39,10 @@ lint: $(VENV)/.complete  ## run ruff and mypy
 	@$(VENV)/bin/python -m ruff check
 	@echo "== mypy"
 	@$(VENV)/bin/python -m mypy
+
+bench: $(VENV)/.complete  ## measure unpoolx beside what the frameworks offer themselves, in ratios
+	@echo "== unpoolx bench, medium sizes, all four frameworks"
+	@$(VENV)/bin/python -m unpoolx bench --backend all --size medium
 
 clean:  ## remove the environments, the picture and what the tools left
 	rm -rf $(VENV) $(DEMO_VENV) "$(PICTURE)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

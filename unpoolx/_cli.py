@@ -1,4 +1,4 @@
-"""The command line: `unpoolx demo`, `backends` and `conformance`, their arguments, exit codes and one-line errors.
+"""The command line: `unpoolx demo`, `backends`, `conformance` and `bench`, their arguments, exit codes and errors.
 
 Nothing beyond the core is imported before a command asks for it, so that `unpoolx backends` works, and starts
 fast, where NumPy alone is installed.
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Lists the backends: the version and devices of those installed, how to get the others.",
     )
     _add_conformance(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -125,6 +126,43 @@ def _add_conformance(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     for form, what in (("json", "the report for machines"), ("html", "a page"), ("badge", "a shields.io endpoint")):
         parser.add_argument(f"--{form}", metavar="FILE", help=f"write {what}")
+
+
+def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="measure unpoolx beside what one would write without it, in ratios",
+        description="Measures unpoolx, the frameworks' own ways and a copy of as many bytes, in turns, after a check "
+        "that each way gives the same bits; prints how many times as fast unpoolx is, and how far from the copy.",
+        epilog="Exit status: 0 if every result of unpoolx is right, 1 if one is not, 2 if this could not be done.",
+    )
+    parser.add_argument("--backend", default="all", metavar="NAME", help="numpy, tf, jax, torch or all (default: all)")
+    parser.add_argument(
+        "--size",
+        default="medium",
+        metavar="SIZE",
+        help="small (1 MB), medium (26 MB), large (256 MB to 1 GB), or all: one geometry at 1 to 256 MB "
+        "(default: medium)",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WORD",
+        help="only problems with all of these words in their names, such as: pool forward 2d k2 float32",
+    )
+    parser.add_argument("--repeats", type=_positive, metavar="N", help="rounds (default: 5 to 15, as time allows)")
+    parser.add_argument(
+        "--threads",
+        type=lambda text: None if text == "all" else _positive(text),
+        default=2,
+        metavar="N",
+        help="threads of each framework, or all for as many as there are CPUs (default: 2)",
+    )
+    parser.add_argument("--compiled", action="store_true", help="torch.compile as well, which takes long")
+    parser.add_argument("--json", metavar="FILE", help="write the report for machines")
+    parser.add_argument("--plot", metavar="FILE.png", help="with --size all: draw time over size")
 
 
 @contextlib.contextmanager
@@ -207,7 +245,27 @@ def _run_conformance(arguments: argparse.Namespace) -> int:
     )
 
 
-COMMANDS = {"demo": _run_demo, "backends": _list_backends, "conformance": _run_conformance}
+def _run_bench(arguments: argparse.Namespace) -> int:
+    from unpoolx._bench import command  # which no other command needs
+
+    return command.run(
+        backend=arguments.backend,
+        size=arguments.size,
+        only=arguments.only,
+        repeats=arguments.repeats,
+        threads=arguments.threads,
+        compiled=arguments.compiled,
+        json=arguments.json,
+        plot=arguments.plot,
+    )
+
+
+COMMANDS = {
+    "demo": _run_demo,
+    "backends": _list_backends,
+    "conformance": _run_conformance,
+    "bench": _run_bench,
+}
 
 
 def one_line(text: object) -> str:

@@ -1,64 +1,20 @@
-"""What the benchmark asks of a framework, and the forms in which one thing can be written in it."""
+"""What the benchmark asks of a framework."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 import unpoolx
-from unpoolx._bench.data import Array, AtData, PoolData, Results
+from unpoolx._bench.data import Array, AtData, PoolData
+from unpoolx._bench.forms import Call, Form, Function, Host, Layout
 from unpoolx._bench.measure import Way
 from unpoolx._bench.problems import Problem
-
-Call = Callable[[], Any]
-Function = Callable[..., tuple[Any, ...]]
-AXES = {1: "W", 2: "HW", 3: "DHW"}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the channels stand; `strided`: they come before the spatial axes, but after them in memory."""
-
-    data_format: str
-    rank: int
-    strided: bool = False
-
-    @property
-    def name(self) -> str:
-        """As PyTorch and TensorFlow spell it."""
-        if self.data_format == "channels_last":
-            return f"N{AXES[self.rank]}C"
-        return f"NC{AXES[self.rank]}" + (" channels_last" if self.strided else "")
-
-
-@dataclass(frozen=True)
-class Form:
-    """One way of writing something, not yet in a mode: a function of the framework's arrays.
-
-    Attributes:
-        name: what a user would write, in short.
-        function: returns a tuple of arrays.
-        inputs: makes the function's arguments.
-        host: the function's results by name, channels last; None where there is nothing to check.
-        layout: of the arguments.
-        ours: whether it is unpoolx.
-        cotangent: makes the cotangent of the function's first result, where the gradient to its first argument is
-            what is measured.
-    """
-
-    name: str
-    function: Function
-    inputs: Callable[[], tuple[Any, ...]]
-    host: Callable[[Any], Results] | None
-    layout: Layout | None = None
-    ours: bool = False
-    cotangent: Callable[[], Any] | None = None
 
 
 class Framework(ABC):
@@ -124,18 +80,10 @@ class Framework(ABC):
         host: Array = self.backend.to_numpy(self.backend.prepare(x))
         return host
 
-    def canonical(self, x: Any, layout: Layout) -> Array:
+    def canonical(self, x: Any, layout: Layout | None) -> Array:
         """The framework's array in a layout as NumPy's, channels last."""
-        host = self.numpy(x)
-        return host if layout.data_format == "channels_last" else np.moveaxis(host, 1, -1)
-
-    def first(self, name: str, layout: Layout | None = None) -> Callable[[Any], Results]:
-        """What takes the first of some results, in a layout, as NumPy's under a name."""
-
-        def host(results: Any) -> Results:
-            return {name: self.numpy(results[0]) if layout is None else self.canonical(results[0], layout)}
-
-        return host
+        host, first = self.numpy(x), layout is not None and layout.data_format == "channels_first"
+        return np.moveaxis(host, 1, -1) if first else host
 
     # Calls that wait for their results
 
@@ -181,3 +129,49 @@ class Framework(ABC):
         if form.cotangent is None:
             return self.forward(form.function, mode, form.inputs())
         return self.backward(form.function, mode, form.inputs(), form.cotangent())
+
+
+class Writer:
+    """Writes forms for one problem in a layout, or in none.
+
+    Args:
+        framework: where.
+        data: has the problem's arrays by name, channels last.
+        layout: of the arrays.
+        ours: whether the forms are unpoolx's.
+    """
+
+    def __init__(
+        self, framework: Framework, data: PoolData | AtData, layout: Layout | None = None, *, ours: bool = False
+    ) -> None:
+        self.framework, self.layout, self._data, self._ours = framework, layout, data, ours
+
+    def write(
+        self, name: str, function: Function, arrays: str, host: Host | str, *, cotangent: str | None = None
+    ) -> Form:
+        """A form.
+
+        Args:
+            name: what a user would write, in short.
+            function: returns a tuple of arrays.
+            arrays: the names of its arguments, as the data have them.
+            host: the results by name, or the name of the first one alone.
+            cotangent: the name of the cotangent of the first result, where a gradient is measured.
+        """
+        made = self._named(host) if isinstance(host, str) else host
+        upstream = None if cotangent is None else partial(self.array, cotangent)
+        return Form(name, function, partial(self._arrays, arrays), made, self.layout, self._ours, upstream)
+
+    def array(self, name: str) -> Any:
+        """The framework's array of a name."""
+        return self.framework.array(getattr(self._data, name), self.layout)
+
+    def host(self, result: Any) -> Array:
+        """A result as NumPy's array, channels last."""
+        return self.framework.canonical(result, self.layout)
+
+    def _arrays(self, names: str) -> tuple[Any, ...]:
+        return tuple(map(self.array, names.split()))
+
+    def _named(self, name: str) -> Host:
+        return lambda results: {name: self.host(results[0])}

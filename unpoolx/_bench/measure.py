@@ -1,21 +1,21 @@
-"""Ways of doing one thing, checked once and then measured in turns: seconds, quartiles and ratios."""
+"""Ways of doing one thing, checked once and then measured in turns."""
 
 from __future__ import annotations
 
 import gc
-import statistics
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from unpoolx._bench.data import Array, Results
+from unpoolx._bench.outcome import Kind, Outcome
 
-Kind = Literal["unpoolx", "own", "floor"]
-Status = Literal["measured", "differs", "failed"]
+Call = Callable[[], Any]
 Clock = Callable[[], float]
 
 # Calls that are shorter than this are timed several at once.
@@ -32,65 +32,15 @@ class Way:
         kind: "unpoolx"; "own", the framework's; or "floor", what no way can be faster than.
         build: makes a call of no arguments, which waits for its result.
         host: the results of the call by name, channels last; None where there is nothing to check.
-        keeps_time: whether the call returns the seconds that it took, measured elsewhere.
+        keeps_time: whether the call itself returns the seconds that it took.
     """
 
     name: str
     group: str
     kind: Kind
-    build: Callable[[], Callable[[], Any]]
+    build: Callable[[], Call]
     host: Callable[[Any], Results] | None = None
     keeps_time: bool = False
-
-
-@dataclass(frozen=True)
-class Quartiles:
-    """A median and its spread."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> Quartiles:
-        """Those of the samples, which are in no order."""
-        if len(samples) == 1:
-            return cls(samples[0], samples[0], samples[0])
-        return cls(*statistics.quantiles(samples, n=4, method="inclusive"))
-
-
-@dataclass
-class Outcome:
-    """What came of a way.
-
-    Attributes:
-        way: the way.
-        status: "measured"; "differs", where its result is not unpoolx's on NumPy; or "failed".
-        note: the difference or the error.
-        seconds: per call, one sample for each round.
-        calls: how many calls made a sample.
-        peak_bytes: the most memory that a call held at once, its result included, where that is known.
-    """
-
-    way: Way
-    status: Status = "measured"
-    note: str = ""
-    seconds: list[float] = field(default_factory=list)
-    calls: int = 1
-    peak_bytes: int | None = None
-
-    @property
-    def spread(self) -> Quartiles:
-        """The median and quartiles of the seconds."""
-        return Quartiles.of(self.seconds)
-
-    def over(self, other: Outcome) -> Quartiles:
-        """How many times the other's seconds, round by round: noise that lasts a round falls out."""
-        return Quartiles.of([a / b for a, b in zip(self.seconds, other.seconds, strict=True)])
-
-    def beyond(self, other: Outcome) -> Quartiles:
-        """How many seconds more than the other, round by round."""
-        return Quartiles.of([a - b for a, b in zip(self.seconds, other.seconds, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -126,25 +76,27 @@ def measure(
         progress: called with what is being done.
         clock: seconds from some beginning.
     """
-    outcomes = [Outcome(way) for way in ways]
-    calls = {}
-    for number, outcome in enumerate(outcomes):
-        progress(f"checking {outcome.way.name}")
-        call = _checked(outcome, expected)
-        if call is not None:
-            calls[number] = call
-    for number, call in calls.items():
-        if not outcomes[number].way.keeps_time:
-            outcomes[number].calls = _calls_per_sample(call, clock)
+    outcomes, runners = [], []
+    for way in ways:
+        progress(f"checking {way.name}")
+        outcome = Outcome(way.name, way.group, way.kind)
+        outcomes.append(outcome)
+        call = _checked(way, outcome, expected)
+        if call is None:
+            continue
+        if way.keeps_time:
+            runners.append((outcome, call))
+            continue
+        outcome.calls = _calls_per_sample(call, clock)
         if peaks:
-            outcomes[number].peak_bytes = _peak_bytes(call)
-    _take_turns([(outcomes[number], call) for number, call in calls.items()], rounds, progress, clock)
+            outcome.peak_bytes = _peak_bytes(call)
+        runners.append((outcome, partial(_seconds, call, outcome.calls, clock)))
+    _take_turns(runners, rounds, progress, clock)
     return outcomes
 
 
-def _checked(outcome: Outcome, expected: Results) -> Callable[[], Any] | None:
+def _checked(way: Way, outcome: Outcome, expected: Results) -> Call | None:
     """The way's call, after a first one whose result is right; None, with the reason noted, where it is not."""
-    way = outcome.way
     try:
         call = way.build()
         result = call()
@@ -153,11 +105,11 @@ def _checked(outcome: Outcome, expected: Results) -> Callable[[], Any] | None:
         outcome.status, outcome.note = "failed", f"{type(error).__name__}: {error}"
         return None
     if got is not None:
-        missing = expected.keys() - got.keys() if way.kind == "unpoolx" else set()
-        outcome.note = "; ".join(
-            [f"has no {name}" for name in sorted(missing)]
-            + [text for name, array in got.items() if (text := difference(name, array, expected[name]))]
-        )
+        outcome.complete = got.keys() == expected.keys()
+        wrong = [difference(name, array, expected[name]) for name, array in got.items()]
+        if way.kind == "unpoolx" and not outcome.complete:
+            wrong.append(f"expected {', '.join(expected)}; got {', '.join(got)}")
+        outcome.note = "; ".join(filter(None, wrong))
     if outcome.note:
         outcome.status = "differs"
         return None
@@ -176,7 +128,7 @@ def difference(name: str, got: Array, expected: Array) -> str:
     return f"{name}: {count:,} of {wrong.size:,} elements differ from unpoolx on NumPy" if count else ""
 
 
-def _calls_per_sample(call: Callable[[], Any], clock: Clock) -> int:
+def _calls_per_sample(call: Call, clock: Clock) -> int:
     """How many calls take long enough to be timed; these warm the way up, too."""
     calls = 1
     while _seconds(call, calls, clock) * calls < LEAST_SAMPLE:
@@ -184,7 +136,7 @@ def _calls_per_sample(call: Callable[[], Any], clock: Clock) -> int:
     return calls
 
 
-def _seconds(call: Callable[[], Any], calls: int, clock: Clock) -> float:
+def _seconds(call: Call, calls: int, clock: Clock) -> float:
     """The seconds of a call, its result thrown away, over so many calls."""
     start = clock()
     for _ in range(calls):
@@ -192,9 +144,8 @@ def _seconds(call: Callable[[], Any], calls: int, clock: Clock) -> float:
     return (clock() - start) / calls
 
 
-def _peak_bytes(call: Callable[[], Any]) -> int:
+def _peak_bytes(call: Call) -> int:
     """The most memory that NumPy held for a call at once, its result included."""
-    gc.collect()
     tracemalloc.start()
     try:
         result = call()
@@ -206,7 +157,7 @@ def _peak_bytes(call: Callable[[], Any]) -> int:
 
 
 def _take_turns(
-    runners: Sequence[tuple[Outcome, Callable[[], Any]]],
+    runners: Sequence[tuple[Outcome, Clock]],
     rounds: Rounds,
     progress: Callable[[str], None],
     clock: Clock,
@@ -214,7 +165,6 @@ def _take_turns(
     """Measure every way in every round, in an order drawn anew: none always follows the same other one."""
     random = np.random.default_rng(0)
     begin = clock()
-    gc.collect()
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -224,9 +174,8 @@ def _take_turns(
             gc.collect(0)  # what the last round left in cycles, some of which hold large arrays
             progress(f"round {number + 1} of {'' if rounds.least == rounds.most else 'at most '}{rounds.most}")
             for place in random.permutation(len(runners)):
-                outcome, call = runners[place]
-                seconds = call() if outcome.way.keeps_time else _seconds(call, outcome.calls, clock)
-                outcome.seconds.append(seconds)
+                outcome, sample = runners[place]
+                outcome.seconds.append(sample())
     finally:
         if collects:
             gc.enable()

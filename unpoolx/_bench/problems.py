@@ -115,27 +115,25 @@ class Problem:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What was not measured, and why."""
+    """What was not measured as it was asked for, and why."""
 
     what: str
     reason: str
 
 
-def problems_of(size: str, memory: int | None) -> tuple[list[Problem], list[LeftOut]]:
-    """The problems of a size, and what of it the memory (bytes that are free; None: unknown) does not allow."""
+def problems_of(size: str) -> list[Problem]:
+    """The problems of a size."""
     if size == "all":
-        wanted = [
+        return [
             Problem(operation, variant, word, shape, "float32", PLAIN)
             for operation, variant in OPERATIONS
             for word, shape in LADDER
         ]
-        return _holdable(wanted, memory)
-    wanted = [*_pooling_problems(size), *(Problem("at", variant, size, ROWS[size]) for variant in AT)]
-    found, left_out = _holdable(wanted, memory)
-    found += [
+    tiny = [
         Problem("tiny", variant, "", (2, 2) if variant == "at" else (1, 2, 2, 1), "float32", PLAIN) for variant in TINY
     ]
-    return [*found, Problem("import")], left_out
+    at = [Problem("at", variant, size, ROWS[size]) for variant in AT]
+    return [*_pooling_problems(size), *at, *tiny, Problem("import")]
 
 
 def _pooling_problems(size: str) -> Iterator[Problem]:
@@ -146,33 +144,6 @@ def _pooling_problems(size: str) -> Iterator[Problem]:
                     continue  # integers have no gradient
                 for shape in SHAPES[size][geometry.rank]:
                     yield Problem(operation, variant, size, shape, dtype, geometry)
-
-
-def _holdable(wanted: Sequence[Problem], memory: int | None) -> tuple[list[Problem], list[LeftOut]]:
-    """The problems in so much memory; those named large are halved as far as they stay large."""
-    if memory is None:
-        return list(wanted), []
-    found, left_out = [], []
-    for asked in wanted:
-        problem: Problem | None = asked
-        while problem is not None and problem.input_bytes * TIMES_THE_INPUT > memory:
-            problem = _halved(problem)
-        free = f"{memory >> 20:,} MiB of memory are free"
-        if problem is None:
-            left_out.append(LeftOut(asked.name, f"{free}, which is too little"))
-            continue
-        found.append(problem)
-        if problem is not asked:
-            left_out.append(LeftOut(asked.name, f"{free}: {problem.shape} takes the place of {asked.shape}"))
-    return found, left_out
-
-
-def _halved(problem: Problem) -> Problem | None:
-    """The problem with half the batch, or None where it would not be what its size is called."""
-    shape = (problem.shape[0] // 2, *problem.shape[1:])
-    if problem.size != "large" or math.prod(shape) * ITEM_BYTES["float32"] < LEAST_LARGE:
-        return None
-    return dataclasses.replace(problem, shape=shape)
 
 
 def chosen(problems: Sequence[Problem], words: Sequence[str]) -> list[Problem]:
@@ -191,3 +162,38 @@ def chosen(problems: Sequence[Problem], words: Sequence[str]) -> list[Problem]:
     if not found:
         raise CommandError(f"--only: no problem has all of {', '.join(map(repr, words))} in its name")
     return found
+
+
+def holdable(wanted: Sequence[Problem], memory: int | None) -> tuple[list[Problem], list[LeftOut]]:
+    """The problems that the free memory allows, with the large ones made as small as it asks and large may be.
+
+    Args:
+        wanted: the problems.
+        memory: in bytes; None where it is not known.
+
+    Returns:
+        the problems, and what was left out or made smaller.
+    """
+    if memory is None:
+        return list(wanted), []
+    found, left_out = [], []
+    free = f"{memory >> 20:,} MiB of memory are free"
+    for asked in wanted:
+        problem: Problem | None = asked
+        while problem is not None and problem.input_bytes * TIMES_THE_INPUT > memory:
+            problem = _halved(problem)
+        if problem is None:
+            left_out.append(LeftOut(asked.name, f"{free}, which is too little"))
+            continue
+        found.append(problem)
+        if problem is not asked:
+            left_out.append(LeftOut(asked.name, f"{free}: {problem.shape} takes the place of {asked.shape}"))
+    return found, left_out
+
+
+def _halved(problem: Problem) -> Problem | None:
+    """The problem with half the batch, or None where it would not be what its size is called."""
+    shape = (problem.shape[0] // 2, *problem.shape[1:])
+    if problem.size != "large" or math.prod(shape) * ITEM_BYTES["float32"] < LEAST_LARGE:
+        return None
+    return dataclasses.replace(problem, shape=shape)

@@ -9,8 +9,10 @@ import sys
 
 from unpoolx._bench import ways_ours
 from unpoolx._bench.data import AtData, PoolData, Results
-from unpoolx._bench.framework import Call, Framework
-from unpoolx._bench.measure import Kind, Way
+from unpoolx._bench.forms import Call
+from unpoolx._bench.framework import Framework
+from unpoolx._bench.measure import Way
+from unpoolx._bench.outcome import Kind
 from unpoolx._bench.problems import Problem
 
 # What a fresh process does.
@@ -41,9 +43,10 @@ def task_of(problem: Problem, framework: Framework) -> Task:
         expected, moved = data.expected(), data.moved_bytes()
     ways = [way for form in forms for way in framework.ways(form)]
     if problem.operation == "tiny":
-        return Task(_with_least_call(ways, framework), expected)
-    copy, call = framework.copy(max(moved // 8, 1))  # a copy reads and writes what it copies, four bytes each
-    return Task([*ways, Way(copy, "", "floor", lambda: call)], expected, moved)
+        bare = framework.bare()
+        return Task([*ways, *([] if bare is None else [_floor(*bare)])], expected)
+    # A copy reads and writes what it copies, in integers of four bytes.
+    return Task([*ways, _floor(*framework.copy(max(moved // 8, 1)))], expected, moved)
 
 
 def _done(problem: Problem) -> Problem:
@@ -55,14 +58,8 @@ def _done(problem: Problem) -> Problem:
     return dataclasses.replace(problem, operation=problem.variant, variant="forward")
 
 
-def _with_least_call(ways: list[Way], framework: Framework) -> list[Way]:
-    """The ways, with the least call of the framework as their floor."""
-    bare = framework.bare()
-    if bare is not None:
-        name, call = bare
-        return [*ways, Way(name, "", "floor", lambda: call)]
-    least = next(way for way in ways if way.kind == "own")
-    return [dataclasses.replace(way, kind="floor") if way is least else way for way in ways]
+def _floor(name: str, call: Call) -> Way:
+    return Way(name, "", "floor", lambda: call)
 
 
 def _import(module: str, kind: Kind) -> Way:

@@ -14,7 +14,8 @@ import numpy as np
 from jax import lax
 
 from unpoolx._bench.data import MASKED, Array, AtData, PoolData, Results
-from unpoolx._bench.framework import Call, Form, Framework, Function, Layout
+from unpoolx._bench.forms import Call, Form, Function, Layout
+from unpoolx._bench.framework import Framework, Writer
 from unpoolx._bench.problems import Problem
 
 # What XLA reads when it makes the threads of a CPU, at the first array. There is no other way to set their number.
@@ -64,24 +65,17 @@ class Jax(Framework):
         return _Own(self, problem, data).forms()
 
     def at_forms(self, problem: Problem, data: AtData) -> Iterator[Form]:
-        host, array = self.first("array"), self.array
-
-        def indexed() -> tuple[Any, ...]:
-            return array(data.x), array(data.integers), array(data.values)
-
+        write, indexed = Writer(self, data).write, "x integers values"
         match problem.variant:
             case "slice":
-                inputs = (data.x, data.values)
-                yield Form("x.at[1::2].set(v)", _set_slice, lambda: tuple(map(array, inputs)), host)
+                yield write("x.at[1::2].set(v)", _set_slice, "x values", "array")
             case "mask":
-                masked = (data.x, data.mask)
-                yield Form("x.at[mask].set(number)", _set_mask, lambda: tuple(map(array, masked)), host)
-                yield Form("jnp.where(mask, number, x)", _where, lambda: tuple(map(array, masked)), host)
+                yield write("jnp.where(mask, number, x)", _where, "x mask", "array")
             case "unique":
-                yield Form("x.at[i].set(v, unique_indices=True)", _set_unique, indexed, host)
-                yield Form("x.at[i].set(v)", _set, indexed, host)
+                yield write("x.at[i].set(v, unique_indices=True)", _set_unique, indexed, "array")
+                yield write("x.at[i].set(v)", _set, indexed, "array")
             case _:
-                yield Form("x.at[i].set(v)", _set, indexed, host)
+                yield write("x.at[i].set(v)", _set, indexed, "array")
 
 
 def _pulled(pull: Any, cotangent: Any) -> Any:
@@ -92,39 +86,106 @@ class _Own:
     """Pooling and unpooling as one writes them with JAX, channels last."""
 
     def __init__(self, framework: Jax, problem: Problem, data: PoolData) -> None:
-        self._framework, self._problem, self._data = framework, problem, data
         pooling, rank = problem.window, problem.window.rank
-        self._layout = Layout("channels_last", rank)
-        self._window = (1, *[pooling.kernel] * rank, 1), (1, *[pooling.stride] * rank, 1)
-        self._around = ((0, 0), *[(pooling.padding, pooling.padding)] * rank, (0, 0))
-        self._size = math.prod(data.spatial)
+        self._problem, self._spatial, self._size = problem, data.spatial, math.prod(data.spatial)
+        self._writer = Writer(framework, data, Layout("channels_last", rank))
+        around = ((0, 0), *[(pooling.padding, pooling.padding)] * rank, (0, 0))
+        self._window = (1, *[pooling.kernel] * rank, 1), (1, *[pooling.stride] * rank, 1), around
 
     def forms(self) -> Iterator[Form]:
         """The forms of the problem."""
-        data, values, gradient = self._data, self._framework.first("values"), self._framework.first("gradient")
-        x, dx, dy = self._inputs("x"), self._inputs("dx"), self._inputs("dy")
-        pairs, maxima = "lax.reduce_window((x, i))", "lax.reduce_window(x, max)"
+        write, pairs, maxima = self._writer.write, "lax.reduce_window((x, i))", "lax.reduce_window(x, max)"
         match self._problem.operation, self._problem.variant:
             case "pool", "forward":
-                yield self._form(pairs, self._pool, x, self._pooled)
-                yield self._form(f"{maxima}, no indices", self._pool_values, x, values)
+                yield write(pairs, self._pool, "x", self._pooled)
+                yield write(f"{maxima}, no indices", self._pool_values, "x", "values")
             case "pool", _:
-                form = self._form(maxima, self._pool_values, x, gradient)
-                yield form.with_cotangent(lambda: dy()[0])
-                added = self._inputs("dy", "batch_indices")
-                yield self._form("zeros.at[i].add(dy), flat", self._add_flat, added, gradient)
-            case "unpool", variant:
+                yield write(maxima, self._pool_values, "x", "gradient", cotangent="dy")
+                yield write("zeros.at[i].add(dy), flat", self._added, "dy batch_indices", "gradient")
+            case "unpool", "forward":
                 for name, function, indices in self._unpools():
-                    inputs = self._inputs("values", indices)
-                    if variant == "forward":
-                        yield self._form(name, function, inputs, values)
-                    else:
-                        yield self._form(name, function, inputs, gradient).with_cotangent(lambda: dx()[0])
+                    yield write(name, function, f"values {indices}", "values")
+            case "unpool", _:
+                for name, function, indices in self._unpools():
+                    yield write(name, function, f"values {indices}", "gradient", cotangent="dx")
             case _:
                 for name, function, indices in self._unpools():
-                    flat = indices == "batch_indices"
-                    yield self._form(f"{pairs}, {name}", self._round_trip(function, flat=flat), x, values)
-        del data
+                    round_trip = self._round_trip(function, flat=indices == "batch_indices")
+                    yield write(f"{pairs}, {name}", round_trip, "x", "values")
 
-    def _form(self, *arguments: Any) -> Form:
-        return Form(*arguments, layout=self._layout)
+    def _unpools(self) -> Iterator[tuple[str, Function, str]]:
+        """The forms of unpooling, with the indices that they take."""
+        yield "zeros.at[n, i, c].set(v), batched", self._set_batched, "spatial_indices"
+        yield "zeros.at[i].set(v), flat", self._set_flat(unique=False), "batch_indices"
+        if not self._problem.window.overlaps:
+            yield "zeros.at[i].set(v, unique_indices=True), flat", self._set_flat(unique=True), "batch_indices"
+
+    def _pool(self, x: Any) -> tuple[Any, Any]:
+        """The values and their places in their planes."""
+        return self._pairs(x, lax.iota(jnp.int32, self._size).reshape(1, *self._spatial, 1))
+
+    def _pairs(self, x: Any, numbers: Any) -> tuple[Any, Any]:
+        """The values and the numbers that stand where they come from."""
+
+        def larger(a: Any, b: Any) -> tuple[Any, Any]:
+            first = a[0] >= b[0]
+            return lax.select(first, a[0], b[0]), lax.select(first, a[1], b[1])
+
+        operands = x, jnp.broadcast_to(numbers, x.shape)
+        values, places = lax.reduce_window(operands, (_least(x), np.int32(-1)), larger, *self._window)
+        return values, places
+
+    def _pool_values(self, x: Any) -> tuple[Any]:
+        return (lax.reduce_window(x, _least(x), lax.max, *self._window),)
+
+    def _pooled(self, results: Any) -> Results:
+        values, places = map(self._writer.host, results)
+        return {"values": values, "places": places.astype(np.int64)}
+
+    def _set_batched(self, values: Any, places: Any) -> tuple[Any]:
+        batch, *_, channels = self._problem.shape
+        n, c = jnp.arange(batch)[:, None, None], jnp.arange(channels)
+        rows = batch, -1, channels
+        y = jnp.zeros((batch, self._size, channels), values.dtype)
+        return (y.at[n, places.reshape(rows), c].set(values.reshape(rows)).reshape(self._problem.shape),)
+
+    def _set_flat(self, *, unique: bool) -> Function:
+        def function(values: Any, places: Any) -> tuple[Any, ...]:
+            y = jnp.zeros(math.prod(self._problem.shape), values.dtype)
+            y = y.at[places.reshape(-1)].set(values.reshape(-1), unique_indices=unique)
+            return (y.reshape(self._problem.shape),)
+
+        return function
+
+    def _added(self, dy: Any, places: Any) -> tuple[Any]:
+        y = jnp.zeros(math.prod(self._problem.shape), dy.dtype)
+        return (y.at[places.reshape(-1)].add(dy.reshape(-1)).reshape(self._problem.shape),)
+
+    def _round_trip(self, unpool: Function, *, flat: bool) -> Function:
+        def function(x: Any) -> tuple[Any, ...]:
+            if flat:
+                return unpool(*self._pairs(x, lax.iota(jnp.int32, x.size).reshape(x.shape)))
+            return unpool(*self._pool(x))
+
+        return function
+
+
+def _least(x: Any) -> Any:
+    """What is below every number of x's dtype, or the least of them; by a NumPy number JAX knows the derivative."""
+    return np.array(-np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min, x.dtype)
+
+
+def _set_slice(x: Any, v: Any) -> tuple[Any]:
+    return (x.at[1::2].set(v),)
+
+
+def _where(x: Any, mask: Any) -> tuple[Any]:
+    return (jnp.where(mask, MASKED, x),)
+
+
+def _set(x: Any, i: Any, v: Any) -> tuple[Any]:
+    return (x.at[i].set(v),)
+
+
+def _set_unique(x: Any, i: Any, v: Any) -> tuple[Any]:
+    return (x.at[i].set(v, unique_indices=True),)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from unpoolx._bench.data import MASKED, Array, AtData, PoolData, Results, numpy_dtype
-from unpoolx._bench.framework import Call, Form, Framework, Function, Layout
+from unpoolx._bench.forms import Call, Form, Function, Layout
+from unpoolx._bench.framework import Framework, Writer
 from unpoolx._bench.problems import Problem
 
 
@@ -50,23 +51,22 @@ class NumPy(Framework):
             yield from _Own(self, problem, data, layout).forms()
 
     def at_forms(self, problem: Problem, data: AtData) -> Iterator[Form]:
-        host = self.first("array")
+        write = Writer(self, data).write
         match problem.variant:
             case "slice":
-                yield Form("y = x.copy(); y[1::2] = v", _set_slice, lambda: (data.x, data.values), host)
+                yield write("y = x.copy(); y[1::2] = v", _set_slice, "x values", "array")
             case "mask":
-                yield Form("y = x.copy(); y[mask] = number", _set_mask, lambda: (data.x, data.mask), host)
-                yield Form("np.where(mask, number, x)", _where, lambda: (data.x, data.mask), host)
+                yield write("y = x.copy(); y[mask] = number", _set_mask, "x mask", "array")
+                yield write("np.where(mask, number, x)", _where, "x mask", "array")
             case _:
-                inputs = (data.x, data.integers, data.values)
-                yield Form("y = x.copy(); y[i] = v", _set, lambda: inputs, host)
+                yield write("y = x.copy(); y[i] = v", _set, "x integers values", "array")
 
 
 class _Own:
     """Pooling and unpooling as one writes them with NumPy, in a layout."""
 
     def __init__(self, framework: Framework, problem: Problem, data: PoolData, layout: Layout) -> None:
-        self._framework, self._problem, self._data, self._layout = framework, problem, data, layout
+        self._writer, self._problem, self._data = Writer(framework, data, layout), problem, data
         pooling, rank = problem.window, problem.window.rank
         self._kernel, self._stride, self._padding = pooling.kernel, pooling.stride, pooling.padding
         self._last = layout.data_format == "channels_last"
@@ -74,34 +74,23 @@ class _Own:
 
     def forms(self) -> Iterator[Form]:
         """The forms of the problem."""
-        framework, layout, data = self._framework, self._layout, self._data
-
-        def x() -> tuple[Any, ...]:
-            return (framework.array(data.x, layout),)
-
-        def spatial() -> tuple[Any, ...]:
-            return framework.array(data.values, layout), framework.array(data.spatial_indices, layout)
-
-        def flat() -> tuple[Any, ...]:
-            return framework.array(data.values, layout), framework.array(data.batch_indices, layout)
-
-        values = framework.first("values", layout)
+        write = self._writer.write
         match self._problem.operation:
             case "pool":
-                yield Form("sliding_window_view, argmax, take_along_axis", self._pool, x, self._pooled, layout)
+                yield write("sliding_window_view, argmax, take_along_axis", self._pool, "x", self._pooled)
             case "unpool":
-                yield Form("put_along_axis", self._put_along, spatial, values, layout)
+                yield write("put_along_axis", self._put_along, "values spatial_indices", "values")
                 if self._last:
-                    yield Form("y.reshape(-1)[i] = v", self._put, flat, values, layout)
+                    yield write("y.reshape(-1)[i] = v", self._put, "values batch_indices", "values")
             case _:
-                yield Form("the same, put_along_axis", self._round_trip, x, values, layout)
+                yield write("sliding_window_view, argmax, put_along_axis", self._round_trip, "x", "values")
 
     def _pool(self, x: Array) -> tuple[Array, Array]:
         """The values and their places inside the windows."""
         if self._padding:
             around = [(self._padding,) * 2 if axis in self._axes else (0, 0) for axis in range(x.ndim)]
             x = np.pad(x, around, constant_values=-np.inf)
-        windows = sliding_window_view(x, (self._kernel,) * len(self._axes), self._axes)  # type: ignore[call-overload]
+        windows = sliding_window_view(x, (self._kernel,) * len(self._axes), self._axes)
         apart = slice(None, None, self._stride)
         windows = windows[tuple(apart if axis in self._axes else slice(None) for axis in range(x.ndim))]
         elements = windows.reshape(*windows.shape[: x.ndim], -1)
@@ -121,11 +110,8 @@ class _Own:
 
     def _pooled(self, results: Any) -> Results:
         values, offsets = results
-        canonical = self._framework.canonical
-        return {
-            "values": canonical(values, self._layout),
-            "places": canonical(self._places(offsets), self._layout).astype(np.int64),
-        }
+        places = self._writer.host(self._places(offsets)).astype(np.int64)
+        return {"values": self._writer.host(values), "places": places}
 
     def _put_along(self, values: Array, places: Array) -> tuple[Array]:
         """An unpooled array of the values at places in their planes."""

@@ -8,45 +8,40 @@ from typing import Any
 
 import unpoolx
 from unpoolx._bench.data import MASKED, AtData, PoolData, Results
-from unpoolx._bench.framework import Form, Framework, Function, Layout
+from unpoolx._bench.forms import Form, Function
+from unpoolx._bench.framework import Framework, Writer
 from unpoolx._bench.problems import Problem
 
 
 def pool_forms(problem: Problem, data: PoolData, framework: Framework) -> Iterator[Form]:
     """`max_pool` and `unpool` in each layout of the framework."""
     for layout in framework.layouts(problem.window.rank):
-        yield _pool_form(problem, data, framework, layout)
+        window = dataclasses.replace(data.window, data_format=layout.data_format)
+        yield _pool_form(problem, data, window, Writer(framework, data, layout, ours=True))
 
 
-def _pool_form(problem: Problem, data: PoolData, framework: Framework, layout: Layout) -> Form:
-    window = dataclasses.replace(data.window, data_format=layout.data_format)
-
-    def x() -> tuple[Any, ...]:
-        return (framework.array(data.x, layout),)
-
+def _pool_form(problem: Problem, data: PoolData, window: unpoolx.Window, writer: Writer) -> Form:
     def values_and_switches() -> tuple[Any, ...]:
-        offsets = framework.array(data.offsets, layout)
-        return framework.array(data.values, layout), unpoolx.Switches(offsets, window, data.spatial)
+        return writer.array("values"), unpoolx.Switches(writer.array("offsets"), window, data.spatial)
 
     def pooled(results: Any) -> Results:
         values, switches = results
-        places = framework.canonical(switches.to_indices("spatial"), layout)
-        return {"values": framework.canonical(values, layout), "places": places.astype("int64")}
+        places = writer.host(switches.to_indices("spatial")).astype("int64")
+        return {"values": writer.host(values), "places": places}
 
-    values, gradient = framework.first("values", layout), framework.first("gradient", layout)
     match problem.operation, problem.variant:
         case "pool", "forward":
-            return Form("max_pool", _max_pool(window), x, pooled, layout, ours=True)
+            return writer.write("max_pool", _max_pool(window), "x", pooled)
         case "pool", _:
-            form = Form("max_pool", _max_pool(window), x, gradient, layout, ours=True)
-            return dataclasses.replace(form, cotangent=lambda: framework.array(data.dy, layout))
+            return writer.write("max_pool", _max_pool(window), "x", "gradient", cotangent="dy")
         case "unpool", "forward":
-            return Form("unpool", _unpool, values_and_switches, values, layout, ours=True)
+            form = writer.write("unpool", _unpool, "", "values")
+            return dataclasses.replace(form, inputs=values_and_switches)
         case "unpool", _:
-            form = Form("unpool", _unpool, values_and_switches, gradient, layout, ours=True)
-            return dataclasses.replace(form, cotangent=lambda: framework.array(data.dx, layout))
+            form = writer.write("unpool", _unpool, "", "gradient", cotangent="dx")
+            return dataclasses.replace(form, inputs=values_and_switches)
         case _:
-            return Form("unpool(*max_pool(x))", _round_trip(window), x, values, layout, ours=True)
+            return writer.write("unpool(*max_pool(x))", _round_trip(window), "x", "values")
 
 
 def _max_pool(window: unpoolx.Window) -> Function:
@@ -69,27 +64,17 @@ def _round_trip(window: unpoolx.Window) -> Function:
 
 def at_forms(problem: Problem, data: AtData, framework: Framework) -> Iterator[Form]:
     """`at(x)[index].set(values)`."""
-
-    def inputs() -> tuple[Any, ...]:
-        match problem.variant:
-            case "slice":
-                return framework.array(data.x), framework.array(data.values)
-            case "mask":
-                return framework.array(data.x), framework.array(data.mask)
-            case _:
-                return framework.array(data.x), framework.array(data.integers), framework.array(data.values)
-
-    host = framework.first("array")
+    write = Writer(framework, data, ours=True).write
     match problem.variant:
         case "slice":
-            yield Form("at(x)[1::2].set(v)", _set_slice, inputs, host, ours=True)
+            yield write("at(x)[1::2].set(v)", _set_slice, "x values", "array")
         case "mask":
-            yield Form("at(x)[mask].set(number)", _set_mask, inputs, host, ours=True)
+            yield write("at(x)[mask].set(number)", _set_mask, "x mask", "array")
         case "unique":
-            yield Form("at(x)[i].set(v, unique=True)", _set_unique, inputs, host, ours=True)
-            yield Form("at(x)[i].set(v)", _set, inputs, host, ours=True)
+            yield write("at(x)[i].set(v, unique=True)", _set_unique, "x integers values", "array")
+            yield write("at(x)[i].set(v)", _set, "x integers values", "array")
         case _:
-            yield Form("at(x)[i].set(v)", _set, inputs, host, ours=True)
+            yield write("at(x)[i].set(v)", _set, "x integers values", "array")
 
 
 def _set_slice(x: Any, v: Any) -> tuple[Any, ...]:

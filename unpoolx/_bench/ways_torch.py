@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from unpoolx._bench.data import MASKED, Array, AtData, PoolData, Results
-from unpoolx._bench.framework import Call, Form, Framework, Function, Layout
+from unpoolx._bench.forms import Call, Form, Function, Layout
+from unpoolx._bench.framework import Framework, Writer
 from unpoolx._bench.problems import Problem
 
-POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-UNPOOL = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
+POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+UNPOOL = {1: functional.max_unpool1d, 2: functional.max_unpool2d, 3: functional.max_unpool3d}
 
 
 class Torch(Framework):
@@ -67,27 +68,20 @@ class Torch(Framework):
             yield from _Own(self, problem, data, layout).forms()
 
     def at_forms(self, problem: Problem, data: AtData) -> Iterator[Form]:
-        host, array = self.first("array"), self.array
+        write, indexed = Writer(self, data).write, "x integers values"
         match problem.variant:
             case "slice":
-                for name, function in (("y = x.clone(); y[1::2] = v", _set_slice), ("slice_scatter", _slice_scatter)):
-                    yield Form(name, function, lambda: (array(data.x), array(data.values)), host)
+                yield write("y = x.clone(); y[1::2] = v", _set_slice, "x values", "array")
+                yield write("torch.slice_scatter(x, v, step=2)", _slice_scatter, "x values", "array")
             case "mask":
-                for name, function in (
-                    ("torch.where(mask, number, x)", _where),
-                    ("x.masked_fill(mask, number)", _masked_fill),
-                    ("y = x.clone(); y[mask] = number", _set_mask),
-                ):
-                    yield Form(name, function, lambda: (array(data.x), array(data.mask)), host)
+                yield write("torch.where(mask, number, x)", _where, "x mask", "array")
+                yield write("x.masked_fill(mask, number)", _masked_fill, "x mask", "array")
+                yield write("y = x.clone(); y[mask] = number", _set_mask, "x mask", "array")
             case variant:
-
-                def inputs() -> tuple[Any, ...]:
-                    return array(data.x), array(data.integers), array(data.values)
-
-                yield Form("x.index_put((i,), v)", _index_put, inputs, host)
-                yield Form("y = x.clone(); y.index_put_((i,), v)", _index_put_in_place, inputs, host)
+                yield write("x.index_put((i,), v)", _index_put, indexed, "array")
+                yield write("x.clone().index_put_((i,), v)", _index_put_in_place, indexed, "array")
                 if variant == "unique":
-                    yield Form("x.index_copy(0, i, v)", _index_copy, inputs, host)
+                    yield write("x.index_copy(0, i, v)", _index_copy, indexed, "array")
 
 
 def _in_mode(function: Function, mode: str) -> Function:
@@ -103,45 +97,28 @@ class _Own:
     """
 
     def __init__(self, framework: Torch, problem: Problem, data: PoolData, layout: Layout) -> None:
-        self._framework, self._problem, self._data, self._layout = framework, problem, data, layout
+        self._writer, self._problem, self._layout = Writer(framework, data, layout), problem, layout
         self._last = layout.data_format == "channels_last"
         self._size = (problem.shape[0], problem.shape[-1], *data.spatial)
 
     def forms(self) -> Iterator[Form]:
         """The forms of the problem."""
-        framework, problem, layout, data = self._framework, self._problem, self._layout, self._data
-
-        def x() -> tuple[Any, ...]:
-            return (framework.array(data.x, layout),)
-
-        def values_and_places() -> tuple[Any, ...]:
-            return framework.array(data.values, layout), framework.array(data.spatial_indices, layout)
-
-        rank = problem.window.rank
-        values, gradient = framework.first("values", layout), framework.first("gradient", layout)
+        write, rank = self._writer.write, self._problem.window.rank
         pool, unpools = f"F.max_pool{rank}d", {f"F.max_unpool{rank}d": self._unpool, "zeros.scatter_": self._scatter}
-        match problem.operation, problem.variant:
+        match self._problem.operation, self._problem.variant:
             case "pool", "forward":
-                yield Form(f"{pool}(return_indices=True)", self._pool, x, self._pooled, layout)
+                yield write(f"{pool}(return_indices=True)", self._pool, "x", self._pooled)
             case "pool", _:
-
-                def dy() -> Any:
-                    return framework.array(data.dy, layout)
-
-                yield Form(pool, self._pool_values, x, gradient, layout, cotangent=dy)
-            case "unpool", variant:
-
-                def dx() -> Any:
-                    return framework.array(data.dx, layout)
-
+                yield write(pool, self._pool_values, "x", "gradient", cotangent="dy")
+            case "unpool", "forward":
                 for name, function in unpools.items():
-                    if variant == "forward":
-                        yield Form(name, function, values_and_places, values, layout)
-                    else:
-                        yield Form(name, function, values_and_places, gradient, layout, cotangent=dx)
+                    yield write(name, function, "values spatial_indices", "values")
+            case "unpool", _:
+                for name, function in unpools.items():
+                    yield write(name, function, "values spatial_indices", "gradient", cotangent="dx")
             case _:
                 for name, function in unpools.items():
-                    yield Form(f"{pool}, {name}", self._round_trip(function), x, values, layout)
+                    yield write(f"{pool}, {name}", self._round_trip(function), "x", "values")
 
     def _first(self, x: Any) -> Any:
         """x with its channels first, in the same memory."""
@@ -162,7 +139,7 @@ class _Own:
         return (self._back(POOL[pooling.rank](self._first(x), pooling.kernel, pooling.stride, pooling.padding)),)
 
     def _pooled(self, results: Any) -> Results:
-        values, places = (self._framework.canonical(result, self._layout) for result in results)
+        values, places = map(self._writer.host, results)
         return {"values": values, "places": places}
 
     def _unpool(self, values: Any, places: Any) -> tuple[Any]:
