@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from unpoolx import _recipe_cast
 from unpoolx._arguments import bring
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED, integer_range
-from unpoolx._registry import backend_of, get_backend
+from unpoolx._registry import backend_of
 
 # The least integer that rounds to infinity.
 _OVERFLOWS = {
@@ -49,13 +50,13 @@ def as_values(ops: Backend, x: Any, values: Any, what: str = "values") -> Any:
         return ops.reshape(_constant(ops, numbers, dtype, x), shape)
     _require_same_kind(owner.dtype(owner.prepare(values)), dtype, what)
     if owner is not ops and owner.name == "numpy":
-        values = _host_cast(owner.prepare(values), dtype)
-    return ops.cast(bring(ops, x=x, values=values)[1], dtype)
+        values = _recipe_cast.cast(owner, owner.prepare(values), dtype)
+    return _recipe_cast.cast(ops, bring(ops, x=x, values=values)[1], dtype)
 
 
 def _constant(ops: Backend, numbers: list[Any], dtype: str, like: Any) -> Any:
-    if dtype in _OVERFLOWS:  # by way of the nearest double, since not every framework takes great integers
-        numbers = [float(number) if isinstance(number, int) else number for number in numbers]
+    if dtype in _OVERFLOWS:
+        numbers = [_recipe_cast.number_for(number, dtype) for number in numbers]
     if dtype not in UNSIGNED:
         return ops.constant(numbers, dtype, like=like)
     # By way of the signed dtype, since not every framework takes the greatest unsigned numbers.
@@ -94,11 +95,6 @@ def _require_weak(numbers: list[Any], dtype: str, what: str) -> None:
             raise TypeError(f"{what}: expected what casts to {dtype}; got the Python {given} {number!r}")
 
 
-def _host_cast(host: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
-    cast: np.ndarray[Any, Any] = get_backend("numpy").cast(host, dtype)
-    return cast
-
-
 def _require_same_kind(given: str, dtype: str, what: str) -> None:
     rank = _KINDS.index
     if rank(kind(given)) > rank(kind(dtype)):
@@ -118,7 +114,7 @@ def fill_of(dtype: str, fill_value: Any) -> Any:
         if shape:
             raise ValueError(f"fill_value: expected one number; got a list of shape {shape}")
         _require_weak(numbers, dtype, "fill_value")
-        return float(numbers[0]) if dtype in FLOAT_BITS else numbers[0]
+        return _recipe_cast.number_for(numbers[0], dtype) if dtype in _OVERFLOWS else numbers[0]
     if dtype == "bool":
         return True
     if dtype in INTEGERS:

@@ -283,9 +283,11 @@ class TorchBackend(Backend):
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
         again = cotangent.requires_grad or any(x.requires_grad for x in arrays)
         arrays = [x if x.requires_grad else x.detach().requires_grad_() for x in arrays]
-        grad = torch.autograd.grad
+        result = function(*arrays)
+        if not result.requires_grad:  # nothing of it was read
+            return [torch.zeros_like(x) for x in arrays]
         options = {"create_graph": again, "allow_unused": True, "materialize_grads": True}
-        return list(grad(function(*arrays), arrays, cotangent, **options))
+        return list(torch.autograd.grad(result, arrays, cotangent, **options))
 
     def jvp(self, function: Callable[..., Array], arrays: list[Array], tangents: list[Array]) -> Array:
         return torch.func.jvp(function, tuple(arrays), tuple(tangents))[1]

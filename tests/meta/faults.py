@@ -19,20 +19,23 @@ from unpoolx._backend import Array, Backend
 
 SUBJECTS = (
     "pool",
+    "pooled",
     "windows",
     "unpool",
     "blocks",
     "indices",
+    "raw_indices",
     "reads",
     "updates",
     "folds",
     "primitives",
+    "arguments",
     "sharing",
     "general",
     "compiled",
 )
 """What NumPy's backend can do wrong."""
-FRAMEWORK_SUBJECTS = ("gradient", "xla")
+FRAMEWORK_SUBJECTS = ("gradient", "gradient_updates", "xla")
 """What needs a framework with derivatives or a compiler."""
 
 
@@ -132,11 +135,6 @@ class Replayed(SoundNumpy):
         if self.inside:
             raise TypeError("index: reading by a mask has a shape that depends on data, which compiled code must know")
         return super().nonzero(mask)
-
-
-def bits_of(x: Array) -> Array:
-    """The bits of an array that owns them, as unsigned integers of its width."""
-    return x.view(f"u{x.dtype.itemsize}")
 
 
 def disturb(x: Array) -> None:

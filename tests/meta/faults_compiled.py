@@ -18,7 +18,6 @@ POOL = "compiled-pooling-gives-the-same-bits"
 UNPOOL = "compiled-unpooling-gives-the-same-bits"
 HALF = "compiled-sums-of-many-halves-are-rounded-once"
 ROUNDING = "compiled-averages-are-correctly-rounded"
-BLOCKS = "compiled-unpooling-without-switches-gives-the-same-bits"
 RAW = "a-compiled-raw-index-out-of-range-is-dropped"
 NOWHERE = "a-compiled-switch-outside-its-window-is-nowhere"
 SETS = "compiled-reads-and-sets-give-the-same-bits"
@@ -68,7 +67,7 @@ class CompiledAverageByTheReciprocal(Replayed):
             return x * (x.dtype.type(1) / count)
 
 
-@planted(BLOCKS)
+@planted(ROUNDING)
 class CompiledAverageWidened(Replayed):
     """In compiled code unpool_average gives float64 for float32."""
 

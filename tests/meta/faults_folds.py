@@ -11,6 +11,7 @@ from unpoolx._dtypes import FLOAT_BITS
 
 ADD = "integer-updates-count-each-and-wrap"
 FLOATS = "float-updates-lie-within-rounding-and-are-the-same-again"
+COMPLEX = "complex-numbers-are-added-part-by-part"
 EXTREMA = "min-and-max-of-floats-keep-nan-and-the-signs-of-zeros"
 POWER = ADD
 DIVIDE = "quotients-are-correctly-rounded"
@@ -60,7 +61,7 @@ class SubtractCountsOnce(CountedOnce):
     operation = "subtract"
 
 
-@planted(ADD)
+@planted(FLOATS)
 class MultiplyCountsOnce(CountedOnce):
     """Of several factors of one element the last counts."""
 
@@ -153,7 +154,7 @@ class DivideByTheReciprocal(SoundNumpy):
             return x * (x.dtype.type(1) / count)
 
 
-@planted(FLOATS)
+@planted(COMPLEX)
 class ImaginaryPartLost(SoundNumpy):
     """Complex numbers are added without their imaginary parts."""
 

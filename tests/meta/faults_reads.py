@@ -19,6 +19,7 @@ MODES = "get-reads-the-elements-that-the-index-names"
 ERRORS = "an-illegal-index-is-an-error"
 SLICES = "slices-and-integers-mean-what-they-do-to-numpy"
 DTYPES = "index-arrays-of-every-integer-dtype-mean-the-same"
+FILL = "a-number-is-rounded-as-values-are"
 FAR = "numbers-beyond-32-bits-are-never-narrowed"
 
 
@@ -73,7 +74,7 @@ class FillIsZero(Reading):
         return self.soundly(static, x, np.zeros_like(fill), arrays)
 
 
-@planted(MODES)
+@planted(FILL)
 class FillIgnoresItsValue(Reading):
     """Reads of floats out of range give NaN, also where there is a fill_value."""
 

@@ -29,7 +29,7 @@ class Fused(SoundJax):
         return jax.jit(partial(apply_map, self, linear_map))(x, index)
 
 
-@planted("max-pool-chooses-the-first-maximum")
+@planted("unpool-of-a-pooling-keeps-the-chosen-elements")
 class XlaFlushesSubnormals(Fused):
     """Floats are compared as floats, and XLA takes subnormal numbers for zero."""
 
@@ -52,7 +52,7 @@ class XlaDividesByTheReciprocal(Fused):
         return self.mapped(linear_map, x, index) if spread else super().linear(linear_map, x, index)
 
 
-@planted("values-that-meet-are-summed-in-order")
+@planted("unpool-sum-puts-each-value-where-its-switch-points")
 class XlaDropsTheZero(Fused):
     """-0.0 is to become +0.0 by an addition of zero, which XLA drops."""
 

@@ -35,6 +35,23 @@ def from_the_seed_alone() -> Iterator[None]:
         providers.CONSTANTS_CACHE.cache.clear()
 
 
+def drawn_anew() -> dict[str, Any]:
+    """Settings of Hypothesis under which every example is drawn by itself, at random.
+
+    By default five examples of six are the one before with a part of it copied over another. Laws draw several arrays
+    for each geometry, so those would be the same geometry and dtype again: a hundred examples held twenty geometries.
+    Hypothesis leaves alone what is drawn by a provider of another name than its own.
+    """
+    try:
+        providers: Any = importlib.import_module("hypothesis.internal.conjecture.providers")
+    except ImportError:
+        return {}
+    if not hasattr(providers, "AVAILABLE_PROVIDERS"):  # releases that kept the table elsewhere
+        return {}
+    providers.AVAILABLE_PROVIDERS["unpoolx"] = f"{providers.__name__}.HypothesisProvider"
+    return {"backend": "unpoolx"}
+
+
 @contextlib.contextmanager
 def without_traces() -> Iterator[None]:
     """A context in which Hypothesis keeps its tables in a folder that is gone at the end, unless one is set for them.

@@ -10,6 +10,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -241,7 +242,10 @@ def as_values(values: Any, dtype: np.dtype[Any]) -> Array:
     with np.errstate(all="ignore"):
         for place in itertools.product(*(range(n) for n in array.shape)):
             value = array[place]
-            result[place] = _wrapped(int(value), dtype) if dtype.kind in "iu" else value
+            if dtype.kind in "iu":
+                result[place] = _wrapped(int(value), dtype)
+            else:
+                result[place] = value if getattr(value, "dtype", None) == dtype else _nearest(value, dtype)
     return result
 
 
@@ -276,12 +280,39 @@ def _weak(value: Any, dtype: np.dtype[Any]) -> Any:
     if type(value) is int:
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
             raise OverflowError(f"{value} does not fit in {dtype}")
-        if dtype.kind not in "iu":
-            value = float(value)  # OverflowError beyond float64
-            with np.errstate(over="ignore"):
-                if np.isinf(np.abs(np.asarray(value).astype(dtype))):
-                    raise OverflowError(f"{value} does not fit in {dtype}")
+        if dtype.kind not in "iub" and math.isinf(abs(_nearest(value, dtype))):
+            raise OverflowError(f"{value} does not fit in {dtype}")
     return value
+
+
+# The digits after the first of a float of each dtype, and the exponents of its least and its greatest normal numbers.
+_FORMATS = {
+    "float16": (10, -14, 15),
+    "bfloat16": (7, -126, 127),
+    "float32": (23, -126, 127),
+    "float64": (52, -1022, 1023),
+}
+
+
+def _nearest(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The number of a dtype of floats or complex numbers, or bool, nearest to a value: in a tie the even one."""
+    if dtype.kind == "b":
+        return bool(value)
+    if dtype.kind == "c":
+        part = np.dtype("float32" if dtype.name == "complex64" else "float64")
+        return complex(_nearest(value.real, part), _nearest(value.imag, part))
+    number = float(value) if is_float(np.asarray(value).dtype) else int(value)
+    if number == 0 or (isinstance(number, float) and not math.isfinite(number)):
+        return number
+    digits, least, greatest = _FORMATS[dtype.name]
+    exact = Fraction(number)
+    exponent = max(least, math.floor(math.log2(abs(exact.numerator)) - math.log2(exact.denominator)) - 1)
+    while abs(exact) >= Fraction(2) ** (exponent + 1):
+        exponent += 1
+    grid = Fraction(2) ** (exponent - digits)
+    rounded = round(exact / grid) * grid  # of two that are as near, Python takes the even one
+    size = math.inf if abs(rounded) >= Fraction(2) ** (greatest + 1) else float(abs(rounded))
+    return size if number > 0 else -size
 
 
 def _wrapped(number: int, dtype: np.dtype[Any]) -> int:

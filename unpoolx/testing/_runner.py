@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from ._generation import from_the_seed_alone
+from ._generation import drawn_anew, from_the_seed_alone
 from ._law import Law
 from ._subject import LawBrokenError, Subject
 
@@ -73,27 +73,26 @@ class _Search:
 
     subject: Subject
     digest: Any = field(default_factory=lambda: hashlib.sha256(usedforsecurity=False))
-    failing: set[bytes] = field(default_factory=set)
-    """The cases of the examples that broke the law, also those that came before the one that did."""
+    seen: set[bytes] = field(default_factory=set)
+    """The cases until the time for a smaller one was over: Hypothesis expects of these what came of them before."""
     first: float | None = None
     latest: Failure | None = None
-    current: list[bytes] = field(default_factory=list)
 
     def begin(self) -> None:
         """Another example."""
-        self.subject.inputs, self.current = {}, []
+        self.subject.inputs = {}
 
     def case(self, inputs: dict[str, Any]) -> None:
         """Another case of the example; given up where it is new and the time for a smaller one is over."""
-        self.current.append(_fingerprint(inputs))
+        fingerprint = _fingerprint(inputs)
         if self.first is None:
-            self.digest.update(self.current[-1])
-        elif time.monotonic() - self.first > SHRINKING_SECONDS and self.current[-1] not in self.failing:
+            self.digest.update(fingerprint)
+        elif time.monotonic() - self.first > SHRINKING_SECONDS and fingerprint not in self.seen:
             hypothesis.reject()
+        self.seen.add(fingerprint)
 
     def failed(self, error: Exception) -> None:
         """The last case broke the law."""
-        self.failing.update(self.current)
         self.first = time.monotonic() if self.first is None else self.first
         if isinstance(error, LawBrokenError):
             self.latest = Failure(self.subject.inputs, str(error), error.expected, error.got)
@@ -128,6 +127,7 @@ def run_law(
         phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
+        **drawn_anew(),
     )
     @hypothesis.given(data=st.data())
     def check(data: Any) -> None:

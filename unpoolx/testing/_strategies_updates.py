@@ -114,12 +114,9 @@ def zeros_and_nans(draw: st.DrawFn, shape: Index, dtype: str) -> Array:
 
 
 def halves(dtype: str, given: str) -> st.SearchStrategy[float]:
-    """Floats of the dtype `given`, near 1 and halfway between two neighbours of `dtype`, or just beside.
-
-    Of bfloat16 just as far as float32 can tell: it is the way to it from wider numbers.
-    """
+    """Floats of the dtype `given`, near 1 and halfway between two neighbours of `dtype`, or just beside."""
     digits = {"float16": 10, "bfloat16": 7, "float32": 23, "complex64": 23}.get(dtype, 52)
-    finest = {"float16": 10, "bfloat16": 7, "float32": 23}.get(given, 52 if dtype != "bfloat16" else 23)
+    finest = {"float16": 10, "bfloat16": 7, "float32": 23, "complex64": 23}.get(given, 52)
     half, least = 2.0 ** -(digits + 1), 2.0**-finest
     numbers = [sign * (1 + odd * half + beside * least) for sign in (1, -1) for odd in (1, 3) for beside in (0, 1, -1)]
     return st.sampled_from(numbers)
