@@ -13,7 +13,7 @@ from unpoolx._at_values import as_values, fill_of
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOATS, INTEGERS, UNSIGNED, integer_range
 from unpoolx._geometry import Length
-from unpoolx._index_grammar import MODES, Plan, resolve
+from unpoolx._index_grammar import Plan, resolve
 from unpoolx._recipe_at import Read, Update, placed
 from unpoolx._registry import backend_of, get_backend
 
@@ -205,7 +205,7 @@ def index_update(
         >>> unpoolx.index_update(np.zeros(4), slice(None, None, 2), 5.0)
         array([5., 0., 5., 0.])
     """
-    if op not in OPERATIONS:
+    if not _is_one_of(op, OPERATIONS):
         raise ValueError(f"op: expected one of {', '.join(map(repr, OPERATIONS))}; got {op!r}")
     _require_mode(mode, ("raise", "drop", "clip", "wrap"), "fill", "reads")
     if not isinstance(unique, bool):
@@ -230,9 +230,13 @@ def _update(ops: Backend, x: Any, index: Any, values: Any, op: str, mode: str, *
     return _returned(ops, ops.fused(_recipe_at.update, static, work, values, *arrays), carried)
 
 
+def _is_one_of(name: object, names: tuple[str, ...]) -> bool:
+    return isinstance(name, str) and name in names
+
+
 def _require_mode(mode: str, allowed: tuple[str, ...], other: str, what: str) -> None:
-    if mode not in allowed:
-        hint = f" ({mode!r} is for {what})" if mode == other and mode in MODES else ""
+    if not _is_one_of(mode, allowed):
+        hint = f" ({mode!r} is for {what})" if _is_one_of(mode, (other,)) else ""
         raise ValueError(f"mode: expected one of {', '.join(map(repr, allowed))}; got {mode!r}{hint}")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unpoolx._backend import Backend
-from unpoolx._dtypes import INTEGERS
+from unpoolx._dtypes import INTEGERS, integer_range
 from unpoolx._geometry import Length
 from unpoolx._layout import product, show_shape
 from unpoolx._registry import backend_of, get_backend
@@ -135,15 +135,17 @@ def resolve(ops: Backend, shape: tuple[Length, ...], index: Any, mode: str) -> t
                 parsed.spans.append(Span(place, 1))
             axis += 1
         else:
-            rank = _mask_rank(item)
+            exact = isinstance(item, np.ndarray) and item.dtype.hasobject
+            array = _narrowed(item, shape[axis], axis, mode) if exact else item
+            rank = _mask_rank(array)
             axes = tuple(range(axis, axis + (1 if rank is None else rank)))
-            if rank is not None and _shape(item) != tuple(shape[a] for a in axes):
+            if rank is not None and _shape(array) != tuple(shape[a] for a in axes):
                 raise IndexError(
                     f"index: expected a mask of shape {tuple(shape[a] for a in axes)} at axis {axis}; got "
-                    f"{show_shape(_shape(item))}"
+                    f"{show_shape(_shape(array))}"
                 )
             parsed.places.append((number, len(parsed.dims)))
-            parsed.arrays.append((item, axes))
+            parsed.arrays.append((array, axes))
             parsed.spans += [Span(0, shape[a]) for a in axes]
             axis += len(axes)
     if not has_arrays and not parsed.arrays:
@@ -202,32 +204,54 @@ def _broadcast(shapes: list[tuple[Length, ...]]) -> tuple[Length, ...]:
 
 def _item(ops: Backend, item: Any) -> Any:
     """One item as None, Ellipsis, a slice, an int, or an array of integers or booleans."""
-    if item is None or item is Ellipsis or isinstance(item, (slice, bool)):
-        return np.asarray(item) if isinstance(item, bool) else item
-    if ops.hides_numpy and isinstance(item, (list, tuple, np.ndarray)):
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return item
+    if ops.hides_numpy and isinstance(item, (bool, list, tuple, np.ndarray)):
         item = ops.traced_index(item)
+    if isinstance(item, bool):
+        return np.asarray(item)
     if isinstance(item, (list, tuple)):
-        try:
-            array = np.asarray(item)
-        except ValueError as error:
-            raise IndexError(f"index: expected a list of integers or booleans with equal lengths; {error}") from error
-        array = array.astype(np.intp) if array.size == 0 and array.dtype.kind == "f" else array
-        return _checked(get_backend("numpy"), array)
+        return _listed(item)
     try:
         owner = backend_of(item)
+        number = None if owner else operator.index(item)
     except TypeError:
-        owner = None
-        if not hasattr(item, "__index__"):
-            raise IndexError(
-                f"index: expected integers, slices, ..., None, integer or boolean arrays; got {type(item).__name__}"
-            ) from None
+        got = repr(item) if isinstance(item, (float, complex)) else type(item).__name__
+        raise IndexError(
+            f"index: expected integers, slices, ..., None, integer or boolean arrays; got {got}"
+        ) from None
     if owner is None:
-        if isinstance(item, (float, complex)):
-            raise IndexError(f"index: expected integers, slices, ..., None, integer or boolean arrays; got {item!r}")
-        return operator.index(item)
+        return number
     if owner is not ops and owner.name != "numpy":
         raise TypeError(f"index: expected arrays of {ops.name} or NumPy; got one of {owner.name}")
     return _checked(owner, owner.prepare(item))
+
+
+def _listed(item: Any) -> Any:
+    """A list of integers or booleans as an array: of Python's integers, where one is beyond 64 bits."""
+    try:
+        array = np.asarray(item)
+    except ValueError as error:
+        raise IndexError(f"index: expected a list of integers or booleans with equal lengths; {error}") from error
+    if array.size == 0 and array.dtype.kind == "f":
+        return array.astype(np.intp)
+    if array.dtype.kind in "fO":  # what NumPy makes of integers that no dtype of its holds
+        exact = np.asarray(item, object)
+        if all(isinstance(number, int) for number in exact.flat):
+            return exact
+    return _checked(get_backend("numpy"), array)
+
+
+def _narrowed(array: Any, length: Length, axis: int, mode: str) -> Any:
+    """An array of Python's integers as one of 64 bits that means the same on an axis."""
+    exact = [int(number) for number in array.flat]
+    if mode == "raise":
+        for number in exact:
+            _integer(number, length, axis, mode)
+    if mode == "wrap" and length != 0:
+        exact = [number % length for number in exact]
+    low, high = integer_range("int64")
+    return np.array([min(max(number, low), high) for number in exact], np.int64).reshape(array.shape)
 
 
 def _checked(owner: Backend, array: Any) -> Any:

@@ -49,14 +49,11 @@ def get(ops: Backend, read: Read, x: Any, fill: Any, *arrays: Any) -> Any:
     index_shape = ops.shape(arrays[0]) if plan.is_mask else plan.index_shape
     rows = _to_rows(ops, sub, plan)
     flat = ops.reshape(index, [1, product(index_shape), 1])
-    if is_empty(plan.shape) or is_empty(ops.shape(rows)):
-        shape = (1, product(index_shape), ops.shape(rows)[-1])
-        taken = ops.broadcast_to(ops.reshape(fill, [1, 1, 1]), shape)
-    else:
-        nowhere = flat >= plan.slots
-        taken = ops.take_along(rows, ops.where(nowhere, ops.zero(flat), flat))
-        taken = ops.where(nowhere, fill, taken)
-    return _from_rows(ops, taken, plan, index_shape)
+    nowhere = flat >= plan.slots
+    if is_empty((plan.slots,)):  # a slot that nothing reads, so that derivatives find x
+        rows = ops.pad(rows, {-2: (0, 1)}, 0)
+    taken = ops.take_along(rows, ops.where(nowhere, ops.zero(flat), flat))
+    return _from_rows(ops, ops.where(nowhere, fill, taken), plan, index_shape)
 
 
 def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> Any:
@@ -168,8 +165,6 @@ def _by_mask(ops: Backend, op: str, rows: Any, values: Any, mask: Any, plan: Pla
 def _sliced(ops: Backend, x: Any, plan: Plan) -> Any:
     rank = len(plan.shape)
     for axis, span in enumerate(plan.spans):
-        if is_empty((span.count,)):
-            return ops.full(plan.sub_shape, 0, ops.dtype(x), like=x)
         if not span.is_whole(plan.shape[axis]):
             x = ops.slice(x, {axis - rank: (span.start, span.count, span.step)})
     turned = tuple(axis for axis, span in enumerate(plan.spans) if span.reversed)
