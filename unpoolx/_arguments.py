@@ -133,6 +133,14 @@ def require_summable(ops: Backend, x: Any, what: str) -> None:
         raise TypeError(f"{what}: overlap='sum' expected numbers; got bool. Cast it, or use overlap='last'")
 
 
+def integers_if_empty(numbers: Any) -> Any:
+    """An empty list as an array of integers: NumPy takes one for floats."""
+    if isinstance(numbers, (list, tuple)):
+        host = as_numpy(numbers, "indices")
+        return host.astype(np.intp) if host.size == 0 else numbers
+    return numbers
+
+
 def require_integer(ops: Backend, x: Any, what: str) -> None:
     """x holds indices."""
     if ops.dtype(x) not in INTEGERS:

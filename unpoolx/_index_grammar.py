@@ -129,7 +129,8 @@ def resolve(ops: Backend, shape: tuple[Length, ...], index: Any, mode: str) -> t
             place = _integer(item, shape[axis], axis, mode)
             parsed.places.append((number, len(parsed.dims)))
             if place is None:  # out of range, and the mode decides it with the arrays
-                parsed.arrays.append((np.asarray(shape[axis]), (axis,)))
+                beyond = ops.traced_index(shape[axis]) if ops.hides_numpy else np.asarray(shape[axis])
+                parsed.arrays.append((beyond, (axis,)))
                 parsed.spans.append(Span(0, shape[axis]))
             else:
                 parsed.spans.append(Span(place, 1))
@@ -158,7 +159,7 @@ def _with_advanced(shape: tuple[Length, ...], parsed: _Parsed) -> tuple[Plan, li
     adjacent = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     place = parsed.places[0][1] if adjacent else 0
     spans, dims = tuple(parsed.spans), tuple(parsed.dims)
-    masks = [(item, axes) for item, axes in parsed.arrays if _mask_rank(item)]
+    masks = [(item, axes) for item, axes in parsed.arrays if _stays_a_mask(item)]
     if len(parsed.arrays) == 1 and masks:
         mask, axes = masks[0]
         host = _concrete(mask)
@@ -186,6 +187,12 @@ def _with_advanced(shape: tuple[Length, ...], parsed: _Parsed) -> tuple[Plan, li
         lengths += [shape[axis] for axis in axes]
     index_shape = _broadcast(shapes)
     return Plan(shape, spans, dims, tuple(advanced), index_shape, place), arrays, lengths
+
+
+def _stays_a_mask(item: Any) -> bool:
+    """Whether it is a mask that has an axis, or whose value is not known."""
+    rank = _mask_rank(item)
+    return rank is not None and (rank > 0 or _concrete(item) is None)
 
 
 def _broadcast(shapes: list[tuple[Length, ...]]) -> tuple[Length, ...]:
@@ -258,8 +265,8 @@ def _checked(owner: Backend, array: Any) -> Any:
     dtype = owner.dtype(array)
     if dtype not in INTEGERS and dtype != "bool":
         raise IndexError(f"index: expected an array of integers or booleans; got {dtype}")
-    if owner.name == "numpy" and array.ndim == 0 and dtype != "bool":
-        return int(array)
+    if dtype != "bool" and not owner.shape(array) and owner.is_concrete(array):
+        return int(owner.to_numpy(array))
     return array
 
 

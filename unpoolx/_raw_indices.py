@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unpoolx._arguments import bring, choose, require_integer, require_summable, same_lengths
+from unpoolx._arguments import bring, choose, integers_if_empty, require_integer, require_summable, same_lengths
 from unpoolx._backend import Backend
 from unpoolx._index_formats import FLAT_FORMATS, Numbering, parse_index_format
 from unpoolx._layout import (
@@ -41,7 +41,7 @@ def unpool(
     ops = choose(backend, x=x, indices=indices)
     index_ops = backend_of(indices, "indices") or get_backend("numpy")
     (x,) = bring(ops, x=x)
-    (numbers,) = bring(index_ops, indices=indices)
+    (numbers,) = bring(index_ops, indices=integers_if_empty(indices))
     require_integer(index_ops, numbers, "indices")
     if overlap == "sum":
         require_summable(ops, x, "x")

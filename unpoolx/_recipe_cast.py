@@ -22,6 +22,8 @@ _CUT_OF_TINY = 39
 """As many for numbers that are subnormal in float32: those that matter to bfloat16 keep 13 digits."""
 _SMALLEST_NORMAL = 897 << 52
 """The bits in float64 of the least normal number of float32."""
+_SUBNORMAL = 1 << 52
+"""The bits in float64 of its own least normal number."""
 _CUTS_OF_INTEGERS = ((24, 14), (38, 28), (52, 42))
 """From a power of two on, the digits that are cut: 10 at least remain, and 24 at most."""
 
@@ -66,7 +68,7 @@ def _double_to_odd(ops: Backend, _: None, x: Array) -> Array:
     bits = ops.bits(x)
     size = ops.where(bits < 0, bits + of(layout.negative_zero), bits)
     unit = ops.where(size < _SMALLEST_NORMAL, of(1 << _CUT_OF_TINY), of(1 << _CUT))
-    as_it_is = (bits % unit == 0) | (size >= layout.infinity)
+    as_it_is = (bits % unit == 0) | (size >= layout.infinity) | (size < _SUBNORMAL)  # nothing adds to the last
     bits = ops.where(as_it_is, of(0), bits)
     step = ops.as_dtype(_array_to_odd(ops, bits, unit), "float64") - ops.as_dtype(bits, "float64")
     # The step is exact, and added, so that derivatives flow through x and not through its bits.

@@ -146,9 +146,12 @@ def get_backend(name_or_array: Any) -> Backend:
     """
     if isinstance(name_or_array, str):
         return load(name_or_array)
-    if isinstance(name_or_array, Backend):
-        return name_or_array
-    return backend_of(name_or_array) or load("numpy")
+    try:
+        return backend_of(name_or_array) or load("numpy")
+    except TypeError:
+        if isinstance(name_or_array, Backend):  # asked last: a compiler that traces this cannot ask it
+            return name_or_array
+        raise
 
 
 def load(name: str) -> Backend:

@@ -23,6 +23,9 @@ from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches
 
+_MOST_JOINED = 64
+"""The most copies that are joined, where that is needed, instead of repeated."""
+
 
 class JaxBackend(Backend):
     """Immutable arrays; XLA fuses the recipes' slices and comparisons."""
@@ -104,6 +107,9 @@ class JaxBackend(Backend):
         return x.reshape(shape)
 
     def broadcast_to(self, x: Array, shape: Any) -> Array:
+        grown = [axis for axis, n in enumerate(x.shape) if n != shape[axis]] if x.ndim == len(shape) else []
+        if x.dtype == jnp.bfloat16 and len(grown) == 1 and shape[grown[0]] <= _MOST_JOINED:
+            return jnp.concatenate([x] * shape[grown[0]], grown[0])  # XLA repeats by way of float32, and flushes
         return jnp.broadcast_to(x, shape)
 
     def slice(self, x: Array, span: Span) -> Array:

@@ -35,7 +35,7 @@ class TensorflowBackend(Backend):
     gradient = True
     forward_mode = True
     compiled = ("graph", "xla")
-    max_axes = 7  # of a broadcast whose axes alternate
+    max_axes = 6  # of a broadcast whose axes alternate
 
     @property
     def version(self) -> str:

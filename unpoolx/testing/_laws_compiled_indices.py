@@ -101,7 +101,8 @@ def a_compiled_raw_index_out_of_range_is_dropped(subject: Subject, data: Any) ->
     program = subject.backend.compile(function, how)
     batch, channels, sizes = layout_of(raw.data_format, len(raw.x_shape) - 2).split(raw.output_shape)
     limit = math.prod(sizes) * {"spatial": 1, "tf": channels}.get(raw.index_format, channels * batch[0])
-    right = np.minimum(raw.indices, np.iinfo(whole).max).astype(whole)
+    right = np.array([min(int(n), int(np.iinfo(whole).max)) for n in raw.indices.flat], whole)
+    right = right.reshape(raw.indices.shape)
     for _ in range(SEVERAL):
         x, indices = data.draw(xst.exact_arrays(raw.x_shape, dtype)), _half_wrong(data, right, limit)
         subject.given(function="unpool", how=how, x=x, indices=indices, overlap=overlap, **raw.arguments)

@@ -24,12 +24,18 @@ MASKED = ("int", "slice", "mask")
 
 
 def _traced(subject: Subject, index: Any) -> tuple[tuple[Array, ...], Callable[[Any], Any]]:
-    """The arrays of an index that the backend can hold, and what puts traced ones in their place."""
+    """The arrays of an index that the backend can hold, and what puts traced ones in their place.
+
+    Beside a mask an integer stays one: with a traced integer the mask would choose a number of elements that depends
+    on data.
+    """
+    masked = _masks(index) > 0
     parts = index if isinstance(index, tuple) else (index,)
     numbers: list[int | None] = []
     arrays: list[Array] = []
     for part in parts:
         held = isinstance(part, np.ndarray) and part.dtype.name in subject.declared.dtypes
+        held = held and (part.dtype == np.bool_ or not masked)
         numbers.append(len(arrays) if held else None)
         if held:
             arrays.append(part)
