@@ -189,6 +189,7 @@ def test_the_page_names_every_member_of_the_contract() -> None:
     assert _members() - named == set()
 
 
+@pytest.mark.rule("B9")
 def test_a_plugin_that_cannot_be_imported_is_reported_and_harms_no_other(installed: Path, tmp_path: Path) -> None:
     broken = distribution(tmp_path / "b", "a-broken-one", "broken = a_broken_one:backend", "import no_such_library")
     found = result_of(
@@ -219,6 +220,7 @@ result.append(error_of(lambda: unpoolx.max_pool(object(), 2)))
     assert found[6].startswith("TypeError: x: expected a dense array")
 
 
+@pytest.mark.rule("B9")
 def test_two_distributions_of_one_name_are_an_error_that_names_both(installed: Path, tmp_path: Path) -> None:
     second = distribution(tmp_path / "s", "another-strict", "strict = another_strict:backend", "backend = None")
     found = result_of(
@@ -237,6 +239,7 @@ result = [row.installed, row.error, row.install, error_of(lambda: unpoolx.max_po
     assert sorted(found[2].removeprefix("pip install ").split(" or ")) == ["another-strict", "unpoolx-strict"]
 
 
+@pytest.mark.rule("B9")
 def test_plugins_that_take_the_names_of_ours_are_reported_and_harm_nothing(installed: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="what keeps its names is its backend")
     source = "raise SystemExit('imported')"
