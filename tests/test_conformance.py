@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from harness import CASES, Harness, UnavailableError
+from unpoolx_backends import _fused
 
 from unpoolx.testing.suite import BackendConformance, Outcome, Subject
 
@@ -36,7 +37,19 @@ class OurBackend(BackendConformance):
 
     def after_law(self, subject: Subject, outcome: Outcome) -> None:
         """Count the cases of the law."""
-        CASES[f"{outcome.law.name}/{subject.name}"] += outcome.cases
+        CASES[f"laws/{subject.name}"] += outcome.cases
+
+
+class Fused(OurBackend):
+    """The loops that Numba compiles, also for arrays so small that the backend would not use them."""
+
+    levels = ("forward", "overlap", "determinism", "immutability")
+
+    @pytest.fixture(autouse=True)
+    def _fuse(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("numba", reason="numba is not installed, and the recipes serve alone")
+        monkeypatch.setattr(_fused, "FEWEST_ELEMENTS", 0)
+        monkeypatch.setattr(_fused, "SHARED_ELEMENTS", 64)
 
 
 class TestNumpy(OurBackend):
@@ -65,3 +78,32 @@ class TestTorch(OurBackend):
 
     backend = "torch"
     examples = CHOSEN["torch"]
+
+
+class TestNumpyFused(Fused):
+    """NumPy's arrays by fused loops."""
+
+    backend = "numpy"
+    examples = 100
+
+
+class TestTorchFused(Fused):
+    """PyTorch's tensors by fused loops."""
+
+    backend = "torch"
+    examples = 60
+
+
+class TestTorchRecipes(OurBackend):
+    """PyTorch without its own kernels and without fused loops: what serves where they cannot."""
+
+    backend = "torch"
+    examples = 60
+    levels = ("forward", "overlap", "gradient", "determinism")
+
+    @pytest.fixture(autouse=True)
+    def _plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from unpoolx_backends import _torch_native
+
+        monkeypatch.setattr(_fused, "ENABLED", False)
+        monkeypatch.setattr(_torch_native, "ENABLED", False)

@@ -88,7 +88,7 @@ def test_the_metadata_say_what_pyproject_says(wheel: Path) -> None:
     assert metadata["Version"] == unpoolx.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"tf", "jax", "torch", "all", "testing", "demo"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"tf", "jax", "torch", "all", "numba", "testing", "demo"}
     required = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert len(required) == 1, required
     assert required[0].startswith("numpy")

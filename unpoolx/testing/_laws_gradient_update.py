@@ -88,10 +88,9 @@ def _gradients(subject: Subject, problem: _Problem, op: str, way: str, x: Array,
 def gradients_of_linear_updates(subject: Subject, data: Any) -> None:
     """Of `set` the winners' alone and zero to what they overwrote; of `add` and `subtract` to x and to every value."""
     problem, way, dtype = data.draw(_problems()), data.draw(ways()), data.draw(subject.dtypes(xst.FLOAT_DTYPES))
-    op = data.draw(st.sampled_from(("set", "add", "subtract")))
     shape = problem.case.shape
     given = data.draw(subject.dtypes(xst.FLOAT_DTYPES))  # the values' gradient has the values' dtype
-    for _ in range(SEVERAL):
+    for op in ("set", "add", "subtract"):
         x, dy = (data.draw(xst.exact_arrays(shape, dtype, largest=3)) for _ in range(2))
         values = data.draw(xst.exact_arrays(problem.values_shape, given, largest=3))
         (by_x, by_values), expected = _gradients(subject, problem, op, way, x, values, dy)
