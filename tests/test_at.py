@@ -403,3 +403,63 @@ def test_sums_of_many_duplicates_are_the_same_again(on: Harness) -> None:
     assert_same_bits(runs[1], runs[0], what=f"again on {on.name}")
     assert_same_bits(runs[2], runs[0], what=f"again on {on.name}")
     assert_within_rounding(runs[0], np.ones(5, np.float32), index, values, "add", what=f"3,000 sums on {on.name}")
+
+
+@pytest.mark.rule("A15", "A19")
+def test_an_empty_read_and_a_filled_one_keep_the_way_back_to_x() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    x = torch.zeros((0, 3), requires_grad=True)
+    for y in (unpoolx.at(x)[:].get(), unpoolx.at(x)[[1, 2]].get(mode="fill", fill_value=2.0)):
+        y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.shape == (0, 3)
+
+
+@pytest.mark.rule("A7")
+def test_what_was_filled_can_be_written_to() -> None:
+    filled = unpoolx.at(np.zeros((0, 3)))[[1, 2]].get(mode="fill", fill_value=2.0)
+    filled[0, 0] = 5
+    assert filled.tolist() == [[5, 2, 2], [2, 2, 2]]
+
+
+@pytest.mark.rule("A13", "A20")
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_bool_selects_all_or_nothing_in_code_that_pytorch_compiles(flag: bool) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch._dynamo.reset()
+    program = torch.compile(lambda x: unpoolx.at(x)[flag].add(1.0), fullgraph=True, backend="aot_eager")
+    assert program(torch.arange(3.0)).tolist() == [n + flag for n in range(3)]
+
+
+@pytest.mark.rule("A8")
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        ("float16", 1 + 2**-11 + 2**-40, 1 + 2**-10),  # float32 would make it the middle of two halves
+        ("float16", 1 + 2**-11, 1),
+        ("bfloat16", 1 + 2**-8 + 2**-40, 1 + 2**-7),
+        ("bfloat16", -(2**-134) * (1 + 2**-30), -(2**-133)),
+        ("bfloat16", 2**40 + 2**32 + 1, 2**40 + 2**33),
+        ("bfloat16", 2**63 + 2**55 + 1, 2**63 + 2**56),
+        ("float32", 2**62 + 2**38 + 1, 2**62 + 2**39),
+    ],
+)
+def test_a_value_is_rounded_once(on: Harness, dtype: str, value: float, expected: float) -> None:
+    given = {float: "float64", int: "uint64" if value >= 2**63 else "int64"}[type(value)]
+    x = on.array(np.zeros(2, xst.dtype_of(dtype)))
+    for values in (value, [value], on.array(np.array([value], given)), np.array([value], given)):
+        ours = on.numpy(unpoolx.at(x, on.name)[1:].set(values)).astype(np.float64)
+        assert ours.tolist() in ([0, expected], [0, 0] if abs(expected) < 2**-126 else []), f"{values!r} on {on.name}"
+
+
+@pytest.mark.rule("A6", "A23")
+def test_a_list_may_hold_integers_beyond_64_bits(on: Harness) -> None:
+    x = on.array(np.arange(3.0))
+    index = [[2**63, 0], [-(2**80), -1]]
+    with pytest.raises(IndexError, match=f"{2**63} is out of range for axis 0 of length 3"):
+        unpoolx.at(x)[index].get()
+    modes = {"fill": [[9, 0], [9, 2]], "clip": [[2, 0], [0, 2]], "wrap": [[2, 0], [-(2**80) % 3, 2]]}
+    for mode, expected in modes.items():
+        options = {"fill_value": 9.0} if mode == "fill" else {}
+        assert on.numpy(unpoolx.at(x)[index].get(mode=mode, **options)).tolist() == expected, f"{mode} on {on.name}"
+    assert on.numpy(unpoolx.at(x)[index].set(5.0, mode="drop")).tolist() == [5, 1, 5], on.name

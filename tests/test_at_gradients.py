@@ -285,8 +285,8 @@ def test_what_is_out_of_range_has_no_gradient(on_framework: Harness, op: str, ho
 @pytest.mark.parametrize("op", oracle.AT_OPS)
 def test_forward_mode_is_the_transpose_of_reverse_mode(on_framework: Harness, op: str) -> None:
     on = on_framework
-    if on.name == "tf" and op != "set":
-        pytest.skip("one operation shows TensorFlow's forward mode, which it makes of reverse mode")
+    if on.name == "tf" and op in ("min", "max"):
+        pytest.skip("TensorFlow pushes tangents through the recipe, whose comparison gives that of a tie to x alone")
     random = np.random.default_rng(0)
     index = np.array([1, 1, 3, 0, 1])
     arrays = [np.array([1, 2, 3, 4], np.float64), np.array([2, 4, 4, 0.5, 8], np.float64)]

@@ -560,7 +560,7 @@ def test_indices_have_the_promised_variety() -> None:
 def test_values_have_the_promised_variety() -> None:
     seen: Counter[str] = Counter()
     for dtype in ("float32", "int8", "bool", "complex64", "bfloat16"):
-        for values in drawn(xst.values_for((2, 3), dtype), 300):
+        for values in drawn(xst.values_for((2, 3), dtype), 900):
             array = oracle.as_values(values, xst.dtype_of(dtype))
             oracle.index_update(np.zeros((2, 3), array.dtype), ..., values)
             seen[type(values).__name__] += 1

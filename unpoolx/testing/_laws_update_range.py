@@ -86,12 +86,11 @@ def _one_wrong_number(draw: st.DrawFn, *, far: bool = False) -> dict[str, Any]:
     near = st.sampled_from((n, n + 1, -n - 1, -2 * n - 1, 127 + n, -128 - n, 2**31))
     number = draw(xst.far_numbers(n) if far or draw(st.booleans()) else near)
     fitting = [name for name in xst.INTEGER_DTYPES if np.iinfo(name).min <= number <= np.iinfo(name).max]
-    form = draw(st.sampled_from(("int", "array", "array", "list"))) if fitting else "int"
-    if form == "list" and number >= 2**63:  # NumPy makes floats of a list of such a number and smaller ones
-        form = "array"
+    form = draw(st.sampled_from(("int", "array", "array", "list") if fitting else ("int", "list")))
     part: Any = number
     if form != "int":
-        part = np.zeros(draw(st.sampled_from(((1,), (3,), (2, 3)))), draw(st.sampled_from(fitting)))
+        dtype = draw(st.sampled_from(fitting)) if form == "array" else object
+        part = np.zeros(draw(st.sampled_from(((1,), (3,), (2, 3)))), dtype)
         part.reshape(-1)[:] = draw(st.lists(st.integers(0, n - 1), min_size=part.size, max_size=part.size))
         part.reshape(-1)[draw(st.integers(0, part.size - 1))] = number
     before = (slice(None),) * axis

@@ -136,6 +136,10 @@ def _part(part: Any) -> Any:
             raise IndexError(f"lists of equal lengths expected as index, got {part!r}") from error
         if array.size == 0:
             array = array.astype(np.int64)
+        elif array.dtype.kind in "fO":  # what NumPy makes of integers that no dtype of its holds
+            numbers = np.asarray(part, object)
+            if all(isinstance(number, int) for number in numbers.flat):
+                return numbers
     elif isinstance(part, np.ndarray):
         array = part
     elif hasattr(part, "__index__"):
