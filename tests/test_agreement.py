@@ -18,8 +18,8 @@ from unpoolx.testing import oracle
 from unpoolx.testing import strategies as xst
 from unpoolx.testing.compare import assert_same_bits, assert_sum_bits
 
-GEOMETRIES = {"deep": 2500}.get(os.environ.get("UNPOOLX_PROFILE", "ci"), 250)
-ARRAYS = 8
+GEOMETRIES = {"deep": 1250}.get(os.environ.get("UNPOOLX_PROFILE", "ci"), 125)
+ARRAYS = 16
 MOVABLE = (*xst.POOL_DTYPES, *xst.COMPLEX_DTYPES)
 SUMMABLE = tuple(name for name in MOVABLE if name != "bool")
 

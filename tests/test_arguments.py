@@ -1060,3 +1060,13 @@ def test_every_name_that_c_has_for_a_width_is_taken(on: Harness, dtype: type[np.
     assert_same_bits(on.numpy(values), expected, what=f"max_pool of {dtype.__name__} on {on.name}")
     restored = on.numpy(unpoolx.unpool(values, switches)).ravel().tolist()
     assert restored == [3, 0, 0, 2], f"unpool of {dtype.__name__} on {on.name}"
+
+
+@pytest.mark.rule("W9")
+def test_a_flag_is_no_length_even_after_that_length_was_used(on: Harness) -> None:
+    x = on.array(np.zeros((1, 4, 1), np.float32))
+    for wrong in ({"kernel_size": True}, {"stride": (True,)}, {"dilation": True}):
+        right = {"kernel_size": 1} | {key: (1,) if isinstance(value, tuple) else 1 for key, value in wrong.items()}
+        unpoolx.max_pool(x, **right)
+        with pytest.raises(TypeError, match="got bool"):
+            unpoolx.max_pool(x, **right | wrong)

@@ -12,7 +12,7 @@ from unpoolx_backends import _fused
 
 from unpoolx.testing.suite import BackendConformance, Outcome, Subject
 
-EXAMPLES = {"numpy": 250, "tf": 60, "jax": 30, "torch": 150}
+EXAMPLES = {"numpy": 250, "tf": 40, "jax": 20, "torch": 100}
 """Generated examples per law: fewer where each geometry is a program to be compiled."""
 DEEP = {name: 20 * number for name, number in EXAMPLES.items()}
 CHOSEN = DEEP if os.environ.get("UNPOOLX_PROFILE", "ci") == "deep" else EXAMPLES

@@ -39,7 +39,7 @@ def imported_modules(source):
 
 
 def is_independent(module):
-    allowed = {"__future__", "collections.abc", "dataclasses", "itertools", "math", "operator", "typing"}
+    allowed = {"__future__", "collections.abc", "dataclasses", "fractions", "itertools", "math", "operator", "typing"}
     return module in allowed or module.split(".")[0] == "numpy" or module.startswith("._oracle_")
 
 

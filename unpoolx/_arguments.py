@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unpoolx._backend import Backend
+from unpoolx._backend import Backend, is_backend
 from unpoolx._dtypes import COMPLEX, INTEGERS
 from unpoolx._registry import backend_of, get_backend
 from unpoolx._window import Padding, Window
@@ -35,7 +35,7 @@ def as_window(
 def choose(backend: object, **arrays: Any) -> Backend:
     """The backend of a call: the one that is named, or else the one whose arrays the arguments are."""
     if backend is not None:
-        if not isinstance(backend, (str, Backend)):
+        if not (isinstance(backend, str) or is_backend(backend)):
             raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
         return get_backend(backend)
     owners = {what: backend_of(x, what) for what, x in arrays.items()}

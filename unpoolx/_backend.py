@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -338,3 +338,16 @@ class Backend(Protocol):
     def compile(self, function: Callable[..., Any], how: str) -> Callable[..., Any]:
         """The function of arrays compiled in one of the ways that `compiled` lists; its result may be a tuple."""
         return _host.absent(f"{self.name} declares no compiled mode")
+
+
+MEMBERS = tuple(sorted({m for m in (*vars(Backend), *Backend.__annotations__) if not m.startswith("_")}))
+"""What the contract asks a class for; whoever derives from `Backend` inherits what has a default."""
+
+
+def is_backend(x: object) -> TypeGuard[Backend]:
+    """Whether an object's class has every member of the contract.
+
+    Asked of the class: an object of anybody's may raise where its attributes are looked at, and a compiler that traces
+    this cannot ask for a protocol.
+    """
+    return not [member for member in MEMBERS if not hasattr(type(x), member)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from unpoolx._backend import Backend
+from unpoolx._backend import MEMBERS, Backend, is_backend
 
 ENTRY_POINT_GROUP = "unpoolx.backends"
 
@@ -146,12 +146,9 @@ def get_backend(name_or_array: Any) -> Backend:
     """
     if isinstance(name_or_array, str):
         return load(name_or_array)
-    try:
-        return backend_of(name_or_array) or load("numpy")
-    except TypeError:
-        if isinstance(name_or_array, Backend):  # asked last: a compiler that traces this cannot ask it
-            return name_or_array
-        raise
+    if is_backend(name_or_array):
+        return name_or_array
+    return backend_of(name_or_array) or load("numpy")
 
 
 def load(name: str) -> Backend:
@@ -214,8 +211,8 @@ def _load_plugin(name: str) -> Backend:
             f"backend {name!r}: its entry point {entry.value!r} must name an instance of unpoolx.Backend; it names the "
             f"class {loaded.__name__}"
         )
-    if not isinstance(loaded, Backend):
-        lacking = sorted(m for m in _members() if not hasattr(loaded, m))
+    if not is_backend(loaded):
+        lacking = [member for member in MEMBERS if not hasattr(type(loaded), member)]
         raise TypeError(
             f"backend {name!r}: its entry point {entry.value!r} must name an instance of unpoolx.Backend; it names "
             f"a {type(loaded).__name__}, which lacks {', '.join(lacking)}"
@@ -226,11 +223,6 @@ def _load_plugin(name: str) -> Backend:
             f"{loaded.name!r}"
         )
     return loaded
-
-
-def _members() -> set[str]:
-    """What the contract asks an object for."""
-    return {m for m in (*vars(Backend), *Backend.__annotations__) if not m.startswith("_")}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from unpoolx import _from_indices
 from unpoolx._arguments import as_numpy, bring, choose, integers_if_empty, require_integer
-from unpoolx._backend import Backend
+from unpoolx._backend import Backend, is_backend
 from unpoolx._geometry import Geometry
 from unpoolx._index_formats import FORMATS, Numbering, parse_index_format
 from unpoolx._layout import show_shape
@@ -181,7 +181,7 @@ class Switches:
             >>> switches.to("numpy") == switches
             True
         """
-        if not isinstance(backend, (str, Backend)):
+        if not (isinstance(backend, str) or is_backend(backend)):
             raise TypeError(f"backend: expected a name, such as 'numpy'; got {backend!r}")
         ops = get_backend(backend)
         arrays = {"offsets": self.offsets} if like is None else {"like": like, "offsets": self.offsets}

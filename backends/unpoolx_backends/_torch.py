@@ -276,7 +276,7 @@ class TorchBackend(Backend):
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
         if torch.compiler.is_compiling():
             return _TracedLinear.apply(x, index, *_map_constants(linear_map))  # type: ignore[no-untyped-call]
-        if _needs_no_rule(x):
+        if _needs_no_rule(x) and (index is None or _needs_no_rule(index)):
             return _mapped(x, index, linear_map)
         return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unpoolx._backend import Backend
+from unpoolx._backend import Backend, is_backend
 from unpoolx._registry import get_backend, registered
 
 
@@ -37,7 +37,7 @@ def serving(backend: str | Backend) -> Iterator[Backend]:
             if not hasattr(found, part):
                 raise ValueError(f"backend: expected an attribute of {module}; got {attribute!r}, which it lacks")
             found = getattr(found, part)
-    if not isinstance(found, Backend):
+    if not is_backend(found):
         raise TypeError(f"backend: expected a name or an unpoolx.Backend; got {found!r}")
     with registered(found):
         yield found
