@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from unpoolx._registry import _members
+from unpoolx._backend import MEMBERS
 from unpoolx.testing import LEVELS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,7 +186,7 @@ def test_the_example_of_the_page_is_a_backend_that_keeps_the_laws(tmp_path: Path
 
 def test_the_page_names_every_member_of_the_contract() -> None:
     named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", PAGE))))
-    assert _members() - named == set()
+    assert set(MEMBERS) - named == set()
 
 
 @pytest.mark.rule("B9")

@@ -350,4 +350,4 @@ def is_backend(x: object) -> TypeGuard[Backend]:
     Asked of the class: an object of anybody's may raise where its attributes are looked at, and a compiler that traces
     this cannot ask for a protocol.
     """
-    return not [member for member in MEMBERS if not hasattr(type(x), member)]
+    return all(hasattr(type(x), member) for member in MEMBERS)
