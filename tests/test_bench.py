@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import assert_fails
 from harness import BACKENDS, Harness, UnavailableError
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -74,17 +75,6 @@ def report_of(path: Path) -> dict[str, Any]:
         raise AssertionError(f"{word} is not JSON")
 
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-
-
-def assert_fails(code: int, captured: pytest.CaptureFixture[str], *expected: str) -> None:
-    """An unusable request: exit code 2, nothing on standard output, one line that has all of `expected`."""
-    out, err = captured.readouterr()
-    assert code == 2
-    assert out == ""
-    assert err.startswith("unpoolx: error: ")
-    assert err.count("\n") == 1, err
-    for part in expected:
-        assert part in err, f"expected {part!r} in: {err}"
 
 
 # What is compared

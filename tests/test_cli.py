@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import assert_fails
 
 import unpoolx
 from unpoolx._cli import main
@@ -62,17 +63,6 @@ def picture(tmp_path: Path) -> Path:
 
 def demo(*arguments: str | Path) -> int:
     return main(["demo", *map(str, arguments)])
-
-
-def assert_fails(code: int, captured: pytest.CaptureFixture[str], *expected: str) -> None:
-    """An unusable request: exit code 2, nothing on standard output, one line that has all of `expected`."""
-    out, err = captured.readouterr()
-    assert code == 2
-    assert out == ""
-    assert err.startswith("unpoolx: error: ")
-    assert err.count("\n") == 1, err
-    for part in expected:
-        assert part in err, f"expected {part!r} in: {err}"
 
 
 # What works

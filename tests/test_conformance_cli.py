@@ -22,9 +22,9 @@ import pytest
 from unpoolx_backends._numpy import NumpyBackend
 
 import unpoolx
-from unpoolx import _conformance, _conformance_files
+from unpoolx import _conformance, _conformance_files, _terminal
 from unpoolx._cli import main
-from unpoolx.testing import _report, _report_badge, _report_json, _report_run
+from unpoolx.testing import _report_badge, _report_json, _report_run
 from unpoolx.testing._law import Law, gradient, nothing
 from unpoolx.testing._report_html_values import comparison
 from unpoolx.testing._report_values import planes
@@ -411,7 +411,7 @@ def test_beside_a_bar_only_what_did_not_pass_is_told(
     console = pytest.importorskip("rich.console", reason="rich is not installed")
     screen = io.StringIO()
     made = console.Console(file=screen, force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(_report, "_rich_console", lambda: made)
+    monkeypatch.setattr(_terminal, "rich_console", lambda: made)
     assert conformance("numpy", *toy) == 1
     text = screen.getvalue()
     assert "4/4" in text
@@ -429,7 +429,7 @@ def test_a_terminal_without_rich_gets_plain_lines(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(sys, "stdout", Screen())
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert _report._rich_console() is None
+    assert _terminal.rich_console() is None
 
 
 def test_the_sections_of_the_rules_are_those_of_the_norm() -> None:

@@ -203,15 +203,22 @@ def _list_backends(_: argparse.Namespace) -> int:
     return 0
 
 
-def _run_demo(arguments: argparse.Namespace) -> int:
+@contextlib.contextmanager
+def _needing(extra: str, what: str) -> Iterator[None]:
+    """A context that imports what an extra brings: a package that is missing is named, with the way to get it."""
     try:
-        from unpoolx import _demo  # which needs the demo extra
+        yield
     except ImportError as error:
         package = (error.name or "unpoolx").partition(".")[0]
         if package.startswith("unpoolx"):
             raise
-        message = f"the demo needs {package}, which cannot be imported: pip install 'unpoolx[demo]'"
+        message = f"{what} needs {package}, which cannot be imported: pip install 'unpoolx[{extra}]'"
         raise CommandError(message) from error
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    with _needing("demo", "the demo"):
+        from unpoolx import _demo
     try:
         return _demo.run(
             image=arguments.image,
@@ -224,14 +231,8 @@ def _run_demo(arguments: argparse.Namespace) -> int:
 
 
 def _run_conformance(arguments: argparse.Namespace) -> int:
-    try:
-        from unpoolx import _conformance  # which needs the testing extra
-    except ImportError as error:
-        package = (error.name or "unpoolx").partition(".")[0]
-        if package.startswith("unpoolx"):
-            raise
-        message = f"the conformance kit needs {package}, which cannot be imported: pip install 'unpoolx[testing]'"
-        raise CommandError(message) from error
+    with _needing("testing", "the conformance kit"):
+        from unpoolx import _conformance
     return _conformance.run(
         arguments.names,
         every=arguments.every,

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any
+
+from unpoolx import _terminal
 
 
-class Terminal:
-    """Standard output: with a bar and colours where it is a terminal and rich is installed, else plain lines."""
-
-    def __init__(self) -> None:
-        self._console = _rich_console()
-        self._bar: Any = None
-        self._task: Any = None
-
-    def line(self, text: str = "", style: str | None = None) -> None:
-        """One line, without the characters that a terminal would act on instead of showing them."""
-        plain = "".join(c if c.isprintable() else " " for c in text)
-        if self._console is None:
-            sys.stdout.write(f"{plain}\n")
-            sys.stdout.flush()  # whoever reads a pipe follows the run
-        else:
-            self._console.print(plain, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+class Terminal(_terminal.Terminal):
+    """Standard output, with a bar of problems and tables."""
 
     # While problems are measured
 
@@ -67,15 +53,3 @@ class Terminal:
             ]
             style = "bold" if number == 0 else styles[number - 1] if styles else None
             self.line(("  " + "  ".join(cells)).rstrip(), style)
-
-
-def _rich_console() -> Any:
-    """rich's console, or None where standard output is no terminal or rich is not installed."""
-    if not sys.stdout.isatty():
-        return None
-    try:
-        from rich.console import Console
-    except ImportError:
-        return None
-    console = Console()
-    return None if console.is_dumb_terminal else console

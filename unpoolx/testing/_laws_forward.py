@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 import unpoolx
 
@@ -13,6 +15,10 @@ from . import strategies as xst
 from ._calls import MOVABLE, SEVERAL, SUMMABLE, window_of
 from ._law import law
 from ._subject import Subject
+
+Windows = st.SearchStrategy[xst.Geometry]
+Contents = Callable[[tuple[int, ...], str], st.SearchStrategy[np.ndarray[Any, Any]]]
+"""A strategy of arrays: of a shape and the name of a dtype."""
 
 
 @law("forward", "P1", "P2", "P3", "P4", "P5", "P6", "P7", "S1", "W1", "W2", "W3", "W4", "W5", "W6", "W7")
@@ -82,8 +88,27 @@ def unpool_of_a_pooling_keeps_the_chosen_elements(subject: Subject, data: Any) -
 @law("forward", "U1", "U3", "U5", "W7")
 def unpool_puts_each_value_where_its_switch_points(subject: Subject, data: Any) -> None:
     """unpool puts any values at the elements that any legal switches name, the last where several meet."""
-    geometry = data.draw(xst.windows() | xst.windows(overlap=False))
-    dtype = data.draw(subject.dtypes(MOVABLE))
+    last_matches(subject, data, xst.windows() | xst.windows(overlap=False))
+
+
+@law("forward", "U1", "U4", "U5", "W7")
+def unpool_sum_puts_each_value_where_its_switch_points(subject: Subject, data: Any) -> None:
+    """Where windows keep apart, a sum has at most one addend: its bits, but for a zero, which is +0.0."""
+    sums_match(subject, data, xst.windows(overlap=False), SUMMABLE, xst.arrays)
+
+
+@law("forward", "U7", "W7")
+def gather_reads_the_element_that_each_switch_points_at(subject: Subject, data: Any) -> None:
+    """gather reads from any array, through any legal switches, the elements that they name."""
+    reads_match(subject, data, xst.windows() | xst.windows(overlap=False))
+
+
+# Switches wherever they point, on windows of a strategy
+
+
+def last_matches(subject: Subject, data: Any, windows: Windows) -> None:
+    """unpool has the oracle's bits, the last value where several meet."""
+    geometry, dtype = data.draw(windows), data.draw(subject.dtypes(MOVABLE))
     window = window_of(geometry)
     for _ in range(SEVERAL):
         y, offsets = data.draw(xst.arrays(geometry.pooled_shape, dtype)), data.draw(xst.offsets_for(geometry))
@@ -93,14 +118,13 @@ def unpool_puts_each_value_where_its_switch_points(subject: Subject, data: Any) 
         subject.same_bits(ours, oracle.unpool(y, **case), "unpool")
 
 
-@law("forward", "U1", "U4", "U5", "W7")
-def unpool_sum_puts_each_value_where_its_switch_points(subject: Subject, data: Any) -> None:
-    """Where windows keep apart, a sum has at most one addend: its bits, but for a zero, which is +0.0."""
-    geometry = data.draw(xst.windows(overlap=False))
-    dtype = data.draw(subject.dtypes(SUMMABLE))
+def sums_match(subject: Subject, data: Any, windows: Windows, names: Sequence[str], *contents: Contents) -> None:
+    """Sums have the oracle's bits, for arrays of one of these dtypes and of one of the contents."""
+    geometry, dtype = data.draw(windows), data.draw(subject.dtypes(names))
     window = window_of(geometry)
     for _ in range(SEVERAL):
-        y, offsets = data.draw(xst.arrays(geometry.pooled_shape, dtype)), data.draw(xst.offsets_for(geometry))
+        y = data.draw(st.one_of([made(geometry.pooled_shape, dtype) for made in contents]))
+        offsets = data.draw(xst.offsets_for(geometry))
         case = {"offsets": offsets, "spatial_shape": geometry.spatial_shape, **geometry.arguments}
         subject.given(x=y, **case)
         switches = subject.switches(offsets, window, geometry.spatial_shape)
@@ -108,11 +132,9 @@ def unpool_sum_puts_each_value_where_its_switch_points(subject: Subject, data: A
         subject.sum_bits(ours, oracle.unpool_sum_bits(y, **case), "unpool(overlap='sum')")
 
 
-@law("forward", "U7", "W7")
-def gather_reads_the_element_that_each_switch_points_at(subject: Subject, data: Any) -> None:
-    """gather reads from any array, through any legal switches, the elements that they name."""
-    geometry = data.draw(xst.windows() | xst.windows(overlap=False))
-    dtype = data.draw(subject.dtypes(MOVABLE))
+def reads_match(subject: Subject, data: Any, windows: Windows) -> None:
+    """gather has the oracle's bits."""
+    geometry, dtype = data.draw(windows), data.draw(subject.dtypes(MOVABLE))
     window = window_of(geometry)
     for _ in range(SEVERAL):
         x, offsets = data.draw(xst.arrays(geometry.shape, dtype)), data.draw(xst.offsets_for(geometry))

@@ -9,54 +9,29 @@ from hypothesis import strategies as st
 
 import unpoolx
 
-from . import oracle
 from . import strategies as xst
-from ._calls import HALF_DTYPES, MOVABLE, SEVERAL, SUMMABLE, window_of
+from ._calls import HALF_DTYPES, SEVERAL, SUMMABLE, window_of
 from ._law import dtypes, law
+from ._laws_forward import last_matches, reads_match, sums_match
 from ._subject import Subject
-
-Contents = Any
-"""A strategy of arrays: of a shape and the name of a dtype."""
 
 
 @law("overlap", "U3", "U5", "U1", "W7")
 def the_last_window_that_points_at_an_element_wins(subject: Subject, data: Any) -> None:
     """Where windows point at one element, unpool keeps the value of the last one in row-major order, bit for bit."""
-    geometry = data.draw(xst.windows(overlap=True))
-    dtype = data.draw(subject.dtypes(MOVABLE))
-    window = window_of(geometry)
-    for _ in range(SEVERAL):
-        y, offsets = data.draw(xst.arrays(geometry.pooled_shape, dtype)), data.draw(xst.offsets_for(geometry))
-        case = {"offsets": offsets, "spatial_shape": geometry.spatial_shape, **geometry.arguments}
-        subject.given(x=y, **case)
-        ours = unpoolx.unpool(subject.array(y), subject.switches(offsets, window, geometry.spatial_shape))
-        subject.same_bits(ours, oracle.unpool(y, **case), "unpool")
-
-
-def sums_match(subject: Subject, data: Any, dtype: str, *contents: Contents) -> None:
-    """Sums of windows that overlap have the oracle's bits, for arrays of one of the contents."""
-    geometry = data.draw(xst.windows(overlap=True))
-    window, shape = window_of(geometry), geometry.pooled_shape
-    for _ in range(SEVERAL):
-        y = data.draw(st.one_of([made(shape, dtype) for made in contents]))
-        offsets = data.draw(xst.offsets_for(geometry))
-        case = {"offsets": offsets, "spatial_shape": geometry.spatial_shape, **geometry.arguments}
-        subject.given(x=y, **case)
-        switches = subject.switches(offsets, window, geometry.spatial_shape)
-        ours = unpoolx.unpool(subject.array(y), switches, overlap="sum")
-        subject.sum_bits(ours, oracle.unpool_sum_bits(y, **case), "unpool(overlap='sum')")
+    last_matches(subject, data, xst.windows(overlap=True))
 
 
 @law("overlap", "U4", "U5", "U1", "W7")
 def values_that_meet_are_summed_in_order(subject: Subject, data: Any) -> None:
     """Where windows point at one element, their values are added in row-major order, bit for bit."""
-    sums_match(subject, data, data.draw(subject.dtypes(SUMMABLE)), xst.arrays, xst.moderate_arrays)
+    sums_match(subject, data, xst.windows(overlap=True), SUMMABLE, xst.arrays, xst.moderate_arrays)
 
 
 @law("overlap", "U4", need=dtypes(*HALF_DTYPES), share=0.5)
 def half_precision_is_summed_in_float32_and_rounded_once(subject: Subject, data: Any) -> None:
     """float16 and bfloat16 are summed in float32, and the sum alone is rounded."""
-    sums_match(subject, data, data.draw(subject.dtypes(HALF_DTYPES)), xst.moderate_arrays)
+    sums_match(subject, data, xst.windows(overlap=True), HALF_DTYPES, xst.moderate_arrays)
 
 
 @law("overlap", "U4", need=dtypes(*xst.INTEGER_DTYPES), share=0.5)
@@ -68,7 +43,7 @@ def integer_sums_wrap(subject: Subject, data: Any) -> None:
         random = st.integers(0, 2**32 - 1).map(np.random.default_rng)
         return random.map(lambda r: r.choice(np.array([limits.min, limits.max, limits.max - 1, 1], dtype), shape))
 
-    sums_match(subject, data, data.draw(subject.dtypes(xst.INTEGER_DTYPES)), extremes)
+    sums_match(subject, data, xst.windows(overlap=True), xst.INTEGER_DTYPES, extremes)
 
 
 @law("overlap", "U4", need=dtypes(*xst.FLOAT_DTYPES, *xst.COMPLEX_DTYPES), share=0.5)
@@ -81,20 +56,13 @@ def a_sum_that_comes_out_as_zero_is_positive(subject: Subject, data: Any) -> Non
         random = st.integers(0, 2**32 - 1).map(np.random.default_rng)
         return random.map(lambda r: r.choice(parts.ravel(), shape).astype(xst.dtype_of(dtype)))
 
-    sums_match(subject, data, data.draw(subject.dtypes((*xst.FLOAT_DTYPES, *xst.COMPLEX_DTYPES))), cancelling)
+    sums_match(subject, data, xst.windows(overlap=True), (*xst.FLOAT_DTYPES, *xst.COMPLEX_DTYPES), cancelling)
 
 
 @law("overlap", "U7", "W7", share=0.5)
 def windows_that_meet_read_the_same_element(subject: Subject, data: Any) -> None:
     """gather through windows that share elements reads each of them for every window that names it."""
-    geometry = data.draw(xst.windows(overlap=True))
-    dtype = data.draw(subject.dtypes(MOVABLE))
-    window = window_of(geometry)
-    for _ in range(SEVERAL):
-        x, offsets = data.draw(xst.arrays(geometry.shape, dtype)), data.draw(xst.offsets_for(geometry))
-        subject.given(x=x, offsets=offsets, **geometry.arguments)
-        ours = unpoolx.gather(subject.array(x), subject.switches(offsets, window, geometry.spatial_shape))
-        subject.same_bits(ours, oracle.gather(x, offsets, **geometry.arguments), "gather")
+    reads_match(subject, data, xst.windows(overlap=True))
 
 
 @law("overlap", "L3", "U7", share=0.5)

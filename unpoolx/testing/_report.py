@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from unpoolx import _terminal
 
 from ._law import Law
 from ._report_failure import failure_lines
@@ -18,23 +19,12 @@ WIDTH = 110
 """Where long lists of laws are broken."""
 
 
-class Terminal:
-    """Standard output: with a bar and colours where it is a terminal and rich is installed, else plain lines."""
+class Terminal(_terminal.Terminal):
+    """Standard output, with a bar of laws, and the summary of a report."""
 
     def __init__(self) -> None:
-        self._console = _rich_console()
-        self._bar: Any = None
-        self._task: Any = None
+        super().__init__()
         self._widths = (0, 0)
-
-    def line(self, text: str = "", style: str | None = None) -> None:
-        """One line, without the characters that a terminal would act on instead of showing them."""
-        plain = "".join(c if c.isprintable() else " " for c in text)
-        if self._console is None:
-            sys.stdout.write(f"{plain}\n")
-            sys.stdout.flush()  # whoever reads a pipe follows the run
-        else:
-            self._console.print(plain, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     # While laws run
 
@@ -156,15 +146,3 @@ def _row(name: str, counts: Counts) -> tuple[str, ...]:
 def _share(counts: Counts) -> str:
     held = counts.passed + counts.failed
     return f"{counts.passed}/{held}" if held else "-"
-
-
-def _rich_console() -> Any:
-    """rich's console, or None where standard output is no terminal or rich is not installed."""
-    if not sys.stdout.isatty():
-        return None
-    try:
-        from rich.console import Console
-    except ImportError:
-        return None
-    console = Console()
-    return None if console.is_dumb_terminal else console
