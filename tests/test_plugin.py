@@ -267,7 +267,7 @@ result = [taken, np.asarray(values).tolist(), loaded, ours, kinds]
         error = found[0].pop(name)
         assert error.startswith(f"ValueError: backend {name!r}: expected one distribution to have this name")
         assert f"{name}-taker and unpoolx" in error
-    assert found == [{}, [[[2.0]]], False, [None], ["unpoolx_backends._torch"] * 2]
+    assert found == [{}, [[[2.0]]], False, [None], ["unpoolx_backends._torch_rules"] * 2]
 
 
 @pytest.mark.parametrize(

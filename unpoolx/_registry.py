@@ -40,7 +40,7 @@ def _load_jax() -> Backend:
 
 
 def _load_torch() -> Backend:
-    from unpoolx_backends._torch import backend
+    from unpoolx_backends._torch_rules import backend
 
     return backend
 

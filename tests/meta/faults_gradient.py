@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from faults import planted, sound
 from faults_unpool import SumInReverse
-from unpoolx_backends import _torch
-from unpoolx_backends._torch import TorchBackend
+from unpoolx_backends import _torch_rules, _torch_traced
+from unpoolx_backends._torch_rules import TorchBackend
 
 from unpoolx._backend import Array
 from unpoolx._geometry import Geometry
@@ -35,7 +35,7 @@ class SoundTorch(TorchBackend):
 class _Ruled(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, index: Array | None, linear_map: LinearMap, ops: Ruled) -> Array:
-        return _torch._apply(linear_map, x, index)
+        return _torch_traced.apply_map(linear_map, x, index)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -50,7 +50,7 @@ class _Ruled(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: Array, *_: Any) -> Any:
-        return _torch._laid_out(ctx.ops.tangent(ctx.linear_map, tangent, *ctx.saved_tensors), ctx.strides)
+        return _torch_rules._laid_out(ctx.ops.tangent(ctx.linear_map, tangent, *ctx.saved_tensors), ctx.strides)
 
 
 @sound

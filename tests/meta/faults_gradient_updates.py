@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from faults import planted
 from faults_gradient import SoundTorch
-from unpoolx_backends import _torch
+from unpoolx_backends import _torch_traced
 
 from unpoolx import _recipe_fold
 from unpoolx._backend import Array
@@ -88,7 +88,7 @@ class Folding(SoundTorch):
 
     def weighted(self, weight: Array, cotangent: Array, index: Array | None) -> Array:
         """What goes back to each update."""
-        return _torch._weighted(weight, cotangent, index)
+        return _torch_traced.weighted(weight, cotangent, index)
 
     def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
         return _Folded.apply(op, x, v, index, self)
