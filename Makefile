@@ -61,9 +61,9 @@ define begin_venv
 endef
 
 $(VENV)/.complete: pyproject.toml tests/constraints.txt
-	@echo "== Making $(@D): unpoolx, TensorFlow, JAX, PyTorch, Numba and the test tools (some gigabytes, once)"
+	@echo "== Making $(@D): unpoolx, TensorFlow, JAX, PyTorch, Keras, Flax, Numba and the test tools (some gigabytes, once)"
 	$(begin_venv)
-	@$(@D)/bin/python -m pip install $(PIP_FLAGS) --group test --editable '.[jax,torch,numba,testing,demo]'
+	@$(@D)/bin/python -m pip install $(PIP_FLAGS) --group test --editable '.[jax,torch,keras,flax,numba,testing,demo]'
 	@touch $@
 
 $(DEMO_VENV)/.complete: pyproject.toml tests/constraints.txt

@@ -12,6 +12,7 @@ import pytest
 import unpoolx
 
 MODULES = ["unpoolx", *(f"unpoolx.{module.name}" for module in pkgutil.iter_modules(unpoolx.__path__))]
+LAYERS = {"torch": "torch", "keras": "keras", "nnx": "flax"}
 FUNCTIONS = [
     name
     for name in unpoolx.__all__
@@ -24,6 +25,17 @@ def test_the_examples_in_the_modules_docstrings_run(name: str) -> None:
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module)
     assert failed == 0, f"{failed} examples of {name} print something else; run python -m doctest on it"
+
+
+@pytest.mark.parametrize(("module", "framework"), LAYERS.items())
+def test_the_examples_of_the_layers_run(module: str, framework: str) -> None:
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    layers = importlib.import_module(f"unpoolx.layers.{module}")
+    failed, attempted = doctest.testmod(layers)
+    assert (failed, attempted > 0) == (0, True), f"{failed} of {attempted} examples print something else"
+    for name in layers.__all__:
+        text = inspect.getdoc(getattr(layers, name)) or ""
+        assert all(section in text for section in ("Args:", "Raises:", "Example:")), name
 
 
 def test_a_wrong_docstring_example_is_caught() -> None:

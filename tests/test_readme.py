@@ -27,8 +27,15 @@ def test_the_examples_of_the_page_print_what_it_says(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if ">>> " not in text:
         pytest.skip(f"{page.name} has no example")
-    for line, framework in (("torch", "torch"), ("tf", "tensorflow"), ("jax", "jax")):
-        if f'backend="{line}"' in text:
+    for line, framework in (
+        ('backend="torch"', "torch"),
+        ('backend="tf"', "tensorflow"),
+        ('backend="jax"', "jax"),
+        (">>> import torch", "torch"),
+        (">>> import keras", "keras"),
+        (">>> from flax", "flax"),
+    ):
+        if line in text:
             pytest.importorskip(framework, reason=f"an example of {page.name} uses it")
     report = failures(text, page.name)
     assert not report, "".join(report)
