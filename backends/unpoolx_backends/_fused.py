@@ -48,6 +48,8 @@ class _Three(NamedTuple):
     """Whether windows of two by two touch, without padding."""
     apart: bool
     """Whether windows keep to blocks of their own, without padding."""
+    full: bool
+    """Whether those blocks are the windows, and nothing lies beside them."""
 
 
 @lru_cache(maxsize=64)
@@ -63,7 +65,9 @@ def _three(geometry: Geometry) -> _Three | None:
     inside = all(2 * axis.windows <= axis.size for axis in axes[1:])
     by_two = kernel == stride == (1, 2, 2) and before == (0, 0, 0) and dilation == (1, 1, 1) and inside
     within = all((a.windows - 1) * a.stride + a.extent <= a.size and not a.before for a in axes)
-    return _Three(kernel, stride, dilation, before, places, by_two, geometry.is_blockwise and within)
+    apart = geometry.is_blockwise and within
+    full = apart and all(a.extent == a.stride == a.kernel and a.windows * a.stride == a.size for a in axes)
+    return _Three(kernel, stride, dilation, before, places, by_two, apart, full)
 
 
 @cache
@@ -72,11 +76,19 @@ def _installed() -> bool:
 
 
 @cache
-def _loops() -> Any:
-    from unpoolx_backends import _numba_loops
-
+def _pooling() -> Any:
     _log.info("unpoolx compiles its loops with Numba; that takes some seconds, once, and is kept on disk")
-    return _numba_loops
+    from unpoolx_backends import _numba_pool
+
+    return _numba_pool
+
+
+@cache
+def _unpooling() -> Any:
+    _pooling()
+    from unpoolx_backends import _numba_unpool
+
+    return _numba_unpool
 
 
 def _laid_out(x: Array, geometry: Geometry) -> Array:
@@ -103,13 +115,16 @@ def max_pool(x: Array, geometry: Geometry, threads: int) -> tuple[Array, Array] 
     shape = geometry.pooled_shape(x.shape)
     values, offsets = np.empty(shape, x.dtype), np.empty(shape, geometry.offset_dtype)
     laid = [_laid_out(a, geometry) for a in (x, values, offsets)]
+    width = max(x.itemsize, offsets.itemsize)
+    like = np.empty(0, f"{'u' if width == 1 else 'i'}{width}")  # holds every number, and is as wide as an element
     where = (three.kernel, three.stride, three.dilation, three.before)
     if laid[0].ndim == 5:
-        _share(_loops().pool_channels, (*laid, *where), laid[0], threads)
+        _share(_pooling().pool_channels, (*laid, like, *where), laid[0], threads)
     elif three.by_two:
-        _share(_loops().pool_planes_by_two, laid, laid[0], threads)
+        laid = [a.reshape(-1, *a.shape[2:]) for a in laid]  # every slice along D is a plane of its own
+        _share(_pooling().pool_planes_by_two, laid, laid[0], threads)
     else:
-        _share(_loops().pool_planes, (*laid, *where), laid[0], threads)
+        _share(_pooling().pool_planes, (*laid, like, *where), laid[0], threads)
     return values, offsets
 
 
@@ -121,25 +136,28 @@ def unpool(x: Array, offsets: Array, geometry: Geometry, overlap: str, threads: 
         return None
     result = np.empty(geometry.unpooled_shape(x.shape), moved.dtype)
     laid = [_laid_out(a, geometry) for a in (moved, offsets, result)]
-    loops = _loops()
-    if laid[0].ndim == 5 and three.apart:
-        where = (three.kernel, three.stride, three.dilation)
-        _share(loops.place_channels_by_blocks, (*laid, *where), laid[2], threads)
-        return result.view(x.dtype)
-    place = loops.place_planes if laid[0].ndim == 4 else loops.place_channels
-    _share(place, (*laid, three.places, three.stride, three.before, adds), laid[2], threads)
+    loops, planes = _unpooling(), laid[0].ndim == 4
+    if three.apart:
+        place = loops.place_planes_by_blocks if planes else loops.place_channels_by_blocks
+        _share(place, (*laid, three.kernel, three.stride, three.dilation, three.full), laid[2], threads)
+    else:
+        place = loops.place_planes if planes else loops.place_channels
+        _share(place, (*laid, three.places, three.stride, three.before, adds), laid[2], threads)
     return result.view(x.dtype)
 
 
-def gather(x: Array, offsets: Array, geometry: Geometry, threads: int) -> Array | None:
-    """`_recipe_unpool.gather` without winners, or None."""
+def gather(x: Array, offsets: Array, geometry: Geometry, winners: bool, threads: int) -> Array | None:
+    """`_recipe_unpool.gather`, or None."""
     three, moved = _three(geometry), _as_integers(x)
     if three is None or moved is None or not _serves(geometry, x, offsets):
         return None
     result = np.empty(geometry.pooled_shape(x.shape), moved.dtype)
     laid = [_laid_out(a, geometry) for a in (moved, offsets, result)]
-    loops = _loops()
-    read = loops.read_planes if laid[0].ndim == 4 else loops.read_channels
+    loops, planes = _unpooling(), laid[0].ndim == 4
+    if winners:
+        read = loops.read_winners_of_planes if planes else loops.read_winners_of_channels
+    else:
+        read = loops.read_planes if planes else loops.read_channels
     _share(read, (*laid, three.places, three.stride, three.before), laid[0], threads)
     return result.view(x.dtype)
 

@@ -242,7 +242,7 @@ class NumpyBackend(Backend):
                 made = self.positive_zero(made)  # one addend each: they were moved, not added to zero
         else:
             shape = geometry.pooled_shape(x.shape)
-            made = None if linear_map.winners else _fused.gather(x, index, geometry, _fused.cpus())
+            made = _fused.gather(x, index, geometry, linear_map.winners, _fused.cpus())
         if made is not None:
             return made
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -50,15 +52,18 @@ def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
 
 def unpool(x: Array, offsets: Array, geometry: Geometry, overlap: str) -> Array | None:
     """`_recipe_unpool.unpool`, or None; a lone addend is moved, not added to zero."""
-    return _mapped(x, offsets, geometry, overlap)
+    adds = overlap == "sum" and geometry.overlaps
+    return _mapped(_fused.unpool, x, offsets, geometry, overlap, adds=adds)
 
 
-def gather(x: Array, offsets: Array, geometry: Geometry) -> Array | None:
-    """`_recipe_unpool.gather` without winners, or None."""
-    return _mapped(x, offsets, geometry, None)
+def gather(x: Array, offsets: Array, geometry: Geometry, *, winners: bool) -> Array | None:
+    """`_recipe_unpool.gather`, or None."""
+    return _mapped(_fused.gather, x, offsets, geometry, winners, adds=False)
 
 
-def _mapped(x: Array, offsets: Array, geometry: Geometry, overlap: str | None) -> Array | None:
+def _mapped(
+    function: Callable[..., Any], x: Array, offsets: Array, geometry: Geometry, option: Any, *, adds: bool
+) -> Array | None:
     if not is_plain(x) or not is_plain(offsets) or x.is_complex():
         return None
     together = _together(x, geometry)
@@ -66,15 +71,11 @@ def _mapped(x: Array, offsets: Array, geometry: Geometry, overlap: str | None) -
         memory = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
         offsets = offsets.contiguous(memory_format=memory)
     if not together:
-        offsets = offsets.contiguous()
-    if x.dtype == torch.bfloat16:
-        moves = overlap != "sum" or not geometry.overlaps
-        made = _mapped(x.view(torch.int16), offsets, geometry, overlap) if moves else None
+        x, offsets = x.contiguous(), offsets.contiguous()
+    if x.dtype == torch.bfloat16:  # NumPy has none: its bits are moved
+        made = None if adds else _mapped(function, x.view(torch.int16), offsets, geometry, option, adds=adds)
         return None if made is None else made.view(torch.bfloat16)
     source, numbers = (_forth(a.detach(), together=together).numpy() for a in (x, offsets))
-    laid, threads = _channels_last(geometry) if together else geometry, torch.get_num_threads()
-    if overlap is None:
-        made = _fused.gather(source, numbers, laid, threads)
-    else:
-        made = _fused.unpool(source, numbers, laid, overlap, threads)
+    laid = _channels_last(geometry) if together else geometry
+    made = function(source, numbers, laid, option, torch.get_num_threads())
     return None if made is None else _back(torch.from_numpy(made), together=together)

@@ -142,10 +142,8 @@ def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | N
         return None
     geometry = linear_map.geometry
     if isinstance(linear_map, Gather):
-        if linear_map.winners:
-            return None
-        made = _torch_fused.gather(x, index, geometry)
-        return _torch_native.gather(x, index, geometry) if made is None else made
+        made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
+        return made if made is not None or linear_map.winners else _torch_native.gather(x, index, geometry)
     made, adds = _torch_fused.unpool(x, index, geometry, linear_map.overlap), linear_map.overlap == "sum"
     if made is None and adds and geometry.overlaps:
         made = _torch_native.unpool_sum(x, index, geometry)

@@ -1,0 +1,280 @@
+"""Fused loops over arrays in memory, compiled by Numba: unpooling and reading by switches.
+
+Arrays are (planes, D, H, W) or, with channels that lie together, (N, D, H, W, C), as in `_numba_pool.py`; `places` says
+how far each kernel element lies from the beginning of its window, along D, H and W. A number inside a window that names
+padding, or nothing at all, is passed over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unpoolx_backends._numba_pool import compiled, full_windows
+
+
+@compiled
+def _in_memory(places, height, width, channels):  # type: ignore[no-untyped-def]
+    """How far each kernel element lies from the beginning of its window, in elements of memory."""
+    flat = np.empty(places.shape[0], np.int64)
+    for e in range(places.shape[0]):
+        flat[e] = ((places[e, 0] * height + places[e, 1]) * width + places[e, 2]) * channels
+    return flat
+
+
+@compiled
+def _position(number, place, window, shape):  # type: ignore[no-untyped-def]
+    """Where in a plane an element of a window lies that may reach beyond it; -1 for none."""
+    if number < 0 or number >= place.shape[0]:
+        return -1
+    d, h, w = window[0] + place[number, 0], window[1] + place[number, 1], window[2] + place[number, 2]
+    if 0 <= d < shape[0] and 0 <= h < shape[1] and 0 <= w < shape[2]:
+        return (d * shape[1] + h) * shape[2] + w
+    return -1
+
+
+@compiled
+def _clear(lines, done, upto):  # type: ignore[no-untyped-def]
+    """Zeros in the lines that no window has reached yet, and how many are cleared now."""
+    for line in range(done, upto):
+        lines[line] = 0
+    return max(done, upto)
+
+
+@compiled
+def _lines_needed(d, h, far, depth, height):  # type: ignore[no-untyped-def]
+    """How many lines windows that begin at d and h may write to."""
+    last = min(d + far[0], depth - 1)
+    rows = height if far[0] else max(0, min(h + far[1] + 1, height))
+    return last * height + rows if last >= 0 else 0
+
+
+@compiled
+def place_planes(x, offsets, result, places, stride, before, add, start, stop):  # type: ignore[no-untyped-def]
+    """Each value at the element that its number names, windows in row-major order, added or in place of the last."""
+    _, depth, height, width = result.shape
+    flat, far, windows, step = _in_memory(places, height, width, 1), places[-1], x.shape[3], stride[2]
+    low, high = full_windows(width, windows, far[2] + 1, step, before[2])
+    for p in range(start, stop):
+        plane, lines = result[p].reshape(-1), result[p].reshape(depth * height, width)
+        cleared = 0
+        for i in range(x.shape[1]):
+            d = i * stride[0] - before[0]
+            for j in range(x.shape[2]):
+                h = j * stride[1] - before[1]
+                cleared = _clear(lines, cleared, _lines_needed(d, h, far, depth, height))
+                values, numbers = x[p, i, j], offsets[p, i, j]
+                inside = min(d, h) >= 0 and d + far[0] < depth and h + far[1] < height
+                first, last = (low, high) if inside else (windows, windows)
+                base = (d * height + h) * width - before[2]
+                for k in range(first):
+                    at = _position(numbers[k], places, (d, h, k * step - before[2]), (depth, height, width))
+                    if at >= 0:
+                        plane[at] = plane[at] + values[k] if add else values[k]
+                if add:
+                    for k in range(first, last):
+                        if 0 <= numbers[k] < flat.shape[0]:
+                            plane[base + k * step + flat[numbers[k]]] += values[k]
+                else:
+                    for k in range(first, last):
+                        if 0 <= numbers[k] < flat.shape[0]:
+                            plane[base + k * step + flat[numbers[k]]] = values[k]
+                for k in range(last, windows):
+                    at = _position(numbers[k], places, (d, h, k * step - before[2]), (depth, height, width))
+                    if at >= 0:
+                        plane[at] = plane[at] + values[k] if add else values[k]
+        _clear(lines, cleared, depth * height)
+
+
+@compiled
+def place_channels(x, offsets, result, places, stride, before, add, start, stop, first, last):  # type: ignore[no-untyped-def]
+    """`place_planes` where channels lie together."""
+    _, depth, height, width, channels = result.shape
+    flat, far = _in_memory(places, height, width, channels), places[-1]
+    for n in range(start, stop):
+        image, lines = result[n].reshape(-1), result[n].reshape(depth * height, width, channels)[:, :, first:last]
+        cleared = 0
+        for i in range(x.shape[1]):
+            d = i * stride[0] - before[0]
+            for j in range(x.shape[2]):
+                h = j * stride[1] - before[1]
+                cleared = _clear(lines, cleared, _lines_needed(d, h, far, depth, height))
+                for k in range(x.shape[3]):
+                    w = k * stride[2] - before[2]
+                    values, numbers = x[n, i, j, k, first:last], offsets[n, i, j, k, first:last]
+                    inside = min(d, h, w) >= 0 and d + far[0] < depth and h + far[1] < height and w + far[2] < width
+                    base = ((d * height + h) * width + w) * channels + first
+                    if not inside:
+                        for e in range(last - first):
+                            at = _position(numbers[e], places, (d, h, w), (depth, height, width))
+                            if at >= 0:
+                                at = at * channels + first + e
+                                image[at] = image[at] + values[e] if add else values[e]
+                    elif add:
+                        for e in range(last - first):
+                            if 0 <= numbers[e] < flat.shape[0]:
+                                image[base + e + flat[numbers[e]]] += values[e]
+                    else:
+                        for e in range(last - first):
+                            if 0 <= numbers[e] < flat.shape[0]:
+                                image[base + e + flat[numbers[e]]] = values[e]
+        _clear(lines, cleared, depth * height)
+
+
+@compiled
+def _compare_row(values, numbers, row, number, kernel, step, dilation):  # type: ignore[no-untyped-def]
+    """A row of values at every kernel element of theirs in one row, zero where they belong to another."""
+    first, second = numbers.dtype.type(number), numbers.dtype.type(number + 1)
+    zero = row.dtype.type(0)
+    if kernel == step == 2 and dilation == 1:  # numbers that the compiler knows
+        for k in range(values.shape[0]):
+            v, n = values[k], numbers[k]
+            row[2 * k] = v if n == first else zero
+            row[2 * k + 1] = v if n == second else zero
+        return
+    for c in range(kernel):
+        this = numbers.dtype.type(number + c)
+        for k in range(values.shape[0]):
+            row[k * step + c * dilation] = values[k] if numbers[k] == this else zero
+
+
+@compiled
+def place_planes_by_blocks(x, offsets, result, kernel, stride, dilation, full, start, stop):  # type: ignore[no-untyped-def]
+    """`place_planes` for windows that share nothing and lie inside: a comparison for each element of a window.
+
+    `full` says whether every element of the result lies in a window.
+    """
+    for p in range(start, stop):
+        if not full:
+            result[p] = 0
+        for i in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                for a in range(kernel[0]):
+                    for b in range(kernel[1]):
+                        row = result[p, i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]]
+                        number = (a * kernel[1] + b) * kernel[2]
+                        _compare_row(x[p, i, j], offsets[p, i, j], row, number, kernel[2], stride[2], dilation[2])
+
+
+@compiled
+def _compare_channels(values, numbers, placed, number):  # type: ignore[no-untyped-def]
+    """The values whose number this is, and zero for the others."""
+    zero = placed.dtype.type(0)
+    for e in range(placed.shape[0]):
+        placed[e] = values[e] if numbers[e] == number else zero
+
+
+@compiled
+def place_channels_by_blocks(x, offsets, result, kernel, stride, dilation, full, start, stop, first, last):  # type: ignore[no-untyped-def]
+    """`place_planes_by_blocks` where channels lie together."""
+    for n in range(start, stop):
+        if not full:
+            result[n, :, :, :, first:last] = 0
+        for i in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                for a in range(kernel[0]):
+                    for b in range(kernel[1]):
+                        row = result[n, i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]]
+                        for k in range(x.shape[3]):
+                            values, numbers = x[n, i, j, k, first:last], offsets[n, i, j, k, first:last]
+                            for c in range(kernel[2]):
+                                number = offsets.dtype.type((a * kernel[1] + b) * kernel[2] + c)
+                                placed = row[k * stride[2] + c * dilation[2], first:last]
+                                _compare_channels(values, numbers, placed, number)
+
+
+@compiled
+def read_planes(x, offsets, result, places, stride, before, start, stop):  # type: ignore[no-untyped-def]
+    """The element that each number names; zero where it names none."""
+    _, depth, height, width = x.shape
+    flat, far, windows, step = _in_memory(places, height, width, 1), places[-1], result.shape[3], stride[2]
+    low, high = full_windows(width, windows, far[2] + 1, step, before[2])
+    zero = x.dtype.type(0)
+    for p in range(start, stop):
+        plane = x[p].reshape(-1)
+        for i in range(result.shape[1]):
+            d = i * stride[0] - before[0]
+            for j in range(result.shape[2]):
+                h = j * stride[1] - before[1]
+                numbers, read = offsets[p, i, j], result[p, i, j]
+                inside = min(d, h) >= 0 and d + far[0] < depth and h + far[1] < height
+                first, last = (low, high) if inside else (windows, windows)
+                base = (d * height + h) * width - before[2]
+                for k in range(first):
+                    at = _position(numbers[k], places, (d, h, k * step - before[2]), (depth, height, width))
+                    read[k] = plane[at] if at >= 0 else zero
+                for k in range(first, last):
+                    known = 0 <= numbers[k] < flat.shape[0]
+                    read[k] = plane[base + k * step + flat[numbers[k]]] if known else zero
+                for k in range(last, windows):
+                    at = _position(numbers[k], places, (d, h, k * step - before[2]), (depth, height, width))
+                    read[k] = plane[at] if at >= 0 else zero
+
+
+@compiled
+def read_channels(x, offsets, result, places, stride, before, start, stop, first, last):  # type: ignore[no-untyped-def]
+    """`read_planes` where channels lie together."""
+    _, depth, height, width, channels = x.shape
+    flat, far = _in_memory(places, height, width, channels), places[-1]
+    zero = x.dtype.type(0)
+    for n in range(start, stop):
+        image = x[n].reshape(-1)
+        for i in range(result.shape[1]):
+            d = i * stride[0] - before[0]
+            for j in range(result.shape[2]):
+                h = j * stride[1] - before[1]
+                for k in range(result.shape[3]):
+                    w = k * stride[2] - before[2]
+                    numbers, read = offsets[n, i, j, k, first:last], result[n, i, j, k, first:last]
+                    if min(d, h, w) >= 0 and d + far[0] < depth and h + far[1] < height and w + far[2] < width:
+                        base = ((d * height + h) * width + w) * channels + first
+                        for e in range(last - first):
+                            known = 0 <= numbers[e] < flat.shape[0]
+                            read[e] = image[base + e + flat[numbers[e]]] if known else zero
+                        continue
+                    for e in range(last - first):
+                        at = _position(numbers[e], places, (d, h, w), (depth, height, width))
+                        read[e] = image[at * channels + first + e] if at >= 0 else zero
+
+
+@compiled
+def read_winners_of_planes(x, offsets, result, places, stride, before, start, stop):  # type: ignore[no-untyped-def]
+    """`read_planes`, but zero where a later window names the same element: windows in reverse, the first one reads."""
+    _, depth, height, width = x.shape
+    shape = depth, height, width
+    taken, zero = np.empty(depth * height * width, np.uint8), x.dtype.type(0)
+    for p in range(start, stop):
+        plane = x[p].reshape(-1)
+        taken[:] = 0
+        for i in range(result.shape[1] - 1, -1, -1):
+            d = i * stride[0] - before[0]
+            for j in range(result.shape[2] - 1, -1, -1):
+                h = j * stride[1] - before[1]
+                for k in range(result.shape[3] - 1, -1, -1):
+                    at = _position(offsets[p, i, j, k], places, (d, h, k * stride[2] - before[2]), shape)
+                    won = at >= 0 and taken[at] == 0
+                    result[p, i, j, k] = plane[at] if won else zero
+                    if won:
+                        taken[at] = 1
+
+
+@compiled
+def read_winners_of_channels(x, offsets, result, places, stride, before, start, stop, first, last):  # type: ignore[no-untyped-def]
+    """`read_winners_of_planes` where channels lie together."""
+    _, depth, height, width, channels = x.shape
+    shape, count, zero = (depth, height, width), last - first, x.dtype.type(0)
+    taken = np.empty(depth * height * width * count, np.uint8)
+    for n in range(start, stop):
+        image = x[n].reshape(-1)
+        taken[:] = 0
+        for i in range(result.shape[1] - 1, -1, -1):
+            d = i * stride[0] - before[0]
+            for j in range(result.shape[2] - 1, -1, -1):
+                h = j * stride[1] - before[1]
+                for k in range(result.shape[3] - 1, -1, -1):
+                    numbers, read = offsets[n, i, j, k, first:last], result[n, i, j, k, first:last]
+                    for e in range(count):
+                        at = _position(numbers[e], places, (d, h, k * stride[2] - before[2]), shape)
+                        won = at >= 0 and taken[at * count + e] == 0
+                        read[e] = image[at * channels + first + e] if won else zero
+                        if won:
+                            taken[at * count + e] = 1
