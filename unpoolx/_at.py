@@ -14,6 +14,7 @@ from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOATS, INTEGERS, UNSIGNED, integer_range
 from unpoolx._geometry import Length
 from unpoolx._index_grammar import Plan, resolve
+from unpoolx._layout import is_empty
 from unpoolx._recipe_at import Read, Update, placed
 from unpoolx._registry import backend_of, get_backend
 
@@ -145,20 +146,26 @@ def index_get(
 
 
 def _get(ops: Backend, x: Any, index: Any, mode: str, fill_value: Any) -> Any:
-    plan, arrays, lengths = _resolved(ops, x, index, mode)
+    plan, arrays, lengths, inside = _resolved(ops, x, index, mode)
     dtype = ops.dtype(x)
     fill = fill_of(dtype, fill_value)
     work, carried = _carried(ops, x, "get")
-    filled = _fill_array(ops, work, dtype, fill)
-    read = Read(plan, mode, tuple(lengths))
-    if plan.is_mask:
-        if not _owner(arrays[0]).is_concrete(arrays[0]):
-            return _returned(ops, _recipe_at.get(ops, read, work, filled, *arrays), carried)
-        arrays = [_on(ops, a, x) for a in _host_nonzero(arrays[0])]
-        plan = Plan(plan.shape, plan.spans, plan.dims, plan.advanced, plan.index_shape, plan.place)
-        read = Read(plan, mode, tuple(plan.shape[axis] for axis in plan.advanced))
+    if plan.is_mask and _owner(arrays[0]).is_concrete(arrays[0]):
+        plan, arrays, lengths, inside = _found(ops, plan, arrays[0], like=x)
+    read = Read(plan, mode, tuple(lengths), inside)
+    filled = None if inside or plan.is_basic or plan.is_mask else _fill_array(ops, work, dtype, fill)
+    if plan.is_mask:  # its shape depends on data
+        return _returned(ops, _recipe_at.get(ops, read, work, filled, *arrays), carried)
     result = ops.fused(_recipe_at.get, read, work, filled, *arrays)
     return _returned(ops, ops.copy(result) if plan.is_basic else result, carried)
+
+
+def _found(ops: Backend, plan: Plan, mask: Any, like: Any) -> tuple[Plan, list[Any], list[Length], bool]:
+    """The plan of a mask as that of the coordinates of its True elements, and what goes with it."""
+    coordinates = _owner(mask).to_numpy(mask).nonzero()
+    arrays = [_on(ops, array, like) for array in coordinates]
+    plan = Plan(plan.shape, plan.spans, plan.dims, plan.advanced, plan.index_shape, plan.place)
+    return plan, arrays, [plan.shape[axis] for axis in plan.advanced], True
 
 
 def index_update(
@@ -218,7 +225,7 @@ def index_update(
 
 
 def _update(ops: Backend, x: Any, index: Any, values: Any, op: str, mode: str, *, unique: bool) -> Any:
-    plan, arrays, lengths = _resolved(ops, x, index, mode)
+    plan, arrays, lengths, inside = _resolved(ops, x, index, mode)
     values = as_values(ops, x, values)
     _require_exponents(ops, values, op)
     values = _broadcastable(ops, values, plan)
@@ -226,7 +233,7 @@ def _update(ops: Backend, x: Any, index: Any, values: Any, op: str, mode: str, *
     values, _ = _carried(ops, values, op)
     if plan.is_mask:
         arrays = [_on(ops, arrays[0], x)]
-    static = Update(plan, op, mode, tuple(lengths), unique)
+    static = Update(plan, op, mode, tuple(lengths), inside, unique)
     return _returned(ops, ops.fused(_recipe_at.update, static, work, values, *arrays), carried)
 
 
@@ -259,17 +266,21 @@ def _require_exponents(ops: Backend, values: Any, op: str) -> None:
             raise ValueError(f"values: expected exponents >= 0 for an integer x; got {host.min()}")
 
 
-def _resolved(ops: Backend, x: Any, index: Any, mode: str) -> tuple[Plan, list[Any], list[Length]]:
+def _resolved(ops: Backend, x: Any, index: Any, mode: str) -> tuple[Plan, list[Any], list[Length], bool]:
+    """The plan of an index, its arrays on x's side, the lengths of their axes, and whether every number is inside."""
     plan, arrays, lengths = resolve(ops, ops.shape(x), index, mode)
-    if plan.is_mask:
-        return plan, arrays, lengths
-    axes = plan.advanced
-    brought = []
-    for array, length, axis in zip(arrays, lengths, axes, strict=True):
+    if plan.is_mask or not arrays:
+        return plan, arrays, lengths, False
+    brought, inside = [], True
+    for array, length, axis in zip(arrays, lengths, plan.advanced, strict=True):
+        owner = _owner(array)
+        if isinstance(length, int) and _is_inside(owner, array, length):
+            brought.append(_on(ops, array, x))
+            continue
+        inside = False
         if not isinstance(length, int):  # unknown while tracing: the framework must decide
             brought.append(_on(ops, array, x))
             continue
-        owner = _owner(array)
         place, outside = owner.fused(_placed, (length, mode), array)
         if owner.is_concrete(outside):
             _require_in_range(owner, array, outside, mode, axis, length)
@@ -278,7 +289,17 @@ def _resolved(ops: Backend, x: Any, index: Any, mode: str) -> tuple[Plan, list[A
             brought.append(_on(ops, place, x))
         else:
             brought.append(array)
-    return plan, brought, lengths
+    return plan, brought, lengths, inside
+
+
+def _is_inside(owner: Backend, array: Any, length: int) -> bool:
+    """Whether every number is seen to lie in `range(length)`; False where they cannot be seen."""
+    if not owner.is_concrete(array):
+        return False
+    if is_empty(owner.shape(array)):
+        return True
+    least, greatest = owner.bounds(array)
+    return least >= 0 and greatest < length
 
 
 def _placed(ops: Backend, static: tuple[int, str], array: Any) -> tuple[Any, Any]:
@@ -298,10 +319,6 @@ def _require_in_range(owner: Backend, array: Any, outside: Any, mode: str, axis:
 def _on(ops: Backend, array: Any, x: Any) -> Any:
     owner = _owner(array)
     return array if owner is ops else _host.brought(ops, owner.to_numpy(array), x)
-
-
-def _host_nonzero(mask: Any) -> tuple[Any, ...]:
-    return _owner(mask).to_numpy(mask).nonzero()
 
 
 def _owner(array: Any) -> Backend:

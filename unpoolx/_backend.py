@@ -238,6 +238,11 @@ class Backend(Protocol):
         layout = FLOAT_BITS.get(dtype)
         return x if layout is None else self.where(self.bits(x) == layout.negative_zero, self.zero(x), x)
 
+    def bounds(self, x: Array) -> tuple[int, int]:
+        """The least and the greatest of integers, at least one, whose values can be looked at."""
+        host = self.to_numpy(x)
+        return int(host.min()), int(host.max())
+
     def last_writer(self, index: Array, size: Any) -> Array:
         """For each slot of (rows, size, C) the greatest i with `index[row, i, c] == slot`, or -1."""
         return _host.by_numpy(self, "last_writer", index, size)

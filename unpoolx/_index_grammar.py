@@ -73,6 +73,11 @@ class Plan:
         return tuple(axis for axis in range(len(self.shape)) if axis not in self.advanced)
 
     @property
+    def order(self) -> tuple[int, ...]:
+        """The axes of the array, those of the advanced part in front."""
+        return (*self.advanced, *self.kept)
+
+    @property
     def sub_shape(self) -> tuple[int, ...]:
         """The shape of the array after its slices, every axis still there."""
         return tuple(span.count for span in self.spans)
@@ -163,7 +168,7 @@ def _with_advanced(shape: tuple[Length, ...], parsed: _Parsed) -> tuple[Plan, li
     if len(parsed.arrays) == 1 and masks:
         mask, axes = masks[0]
         host = _concrete(mask)
-        count = (-1 if host is None else int(host.sum()),)
+        count = (-1 if host is None else int(np.count_nonzero(host)),)
         return Plan(shape, spans, dims, axes, count, place, is_mask=True), [mask], []
     arrays: list[Any] = []
     lengths: list[Length] = []
@@ -181,7 +186,7 @@ def _with_advanced(shape: tuple[Length, ...], parsed: _Parsed) -> tuple[Plan, li
                     "compiled code; use the mask alone, or numpy.nonzero of it outside"
                 )
             found = np.nonzero(np.atleast_1d(host))[: max(host.ndim, 0)]
-            shapes.append((int(host.sum()),))
+            shapes.append((int(np.count_nonzero(host)),))
             arrays += list(found)
         advanced += axes
         lengths += [shape[axis] for axis in axes]
@@ -224,9 +229,7 @@ def _item(ops: Backend, item: Any) -> Any:
         number = None if owner else operator.index(item)
     except TypeError:
         got = repr(item) if isinstance(item, (float, complex)) else type(item).__name__
-        raise IndexError(
-            f"index: expected integers, slices, ..., None, integer or boolean arrays; got {got}"
-        ) from None
+        raise IndexError(f"index: expected integers, slices, ..., None, integer or boolean arrays; got {got}") from None
     if owner is None:
         return number
     if owner is not ops and owner.name != "numpy":

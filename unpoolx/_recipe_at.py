@@ -20,21 +20,32 @@ if TYPE_CHECKING:
 
 
 class Update(NamedTuple):
-    """The static part of an update: the plan, the operation, what out-of-range numbers do, a promise."""
+    """The static part of an update.
+
+    Attributes:
+        plan: what the index means.
+        op: the operation.
+        mode: what numbers out of range do.
+        lengths: of the axes that the index arrays number.
+        inside: whether every number was seen to lie in `range(length)`, so that none need be placed.
+        unique: whether no element comes twice.
+    """
 
     plan: Plan
     op: str
     mode: str
     lengths: tuple[int, ...]
+    inside: bool
     unique: bool
 
 
 class Read(NamedTuple):
-    """The static part of a read."""
+    """The static part of a read: as of an update."""
 
     plan: Plan
     mode: str
     lengths: tuple[int, ...]
+    inside: bool
 
 
 def get(ops: Backend, read: Read, x: Any, fill: Any, *arrays: Any) -> Any:
@@ -44,14 +55,17 @@ def get(ops: Backend, read: Read, x: Any, fill: Any, *arrays: Any) -> Any:
     if plan.is_basic:
         return ops.reshape(sub, plan.dim_shape)
     if plan.is_mask:
-        arrays = ops.nonzero(arrays[0])
-    index = linear_index(ops, plan, arrays, read.lengths, read.mode, like=x)
-    index_shape = ops.shape(arrays[0]) if plan.is_mask else plan.index_shape
+        (index,) = ops.nonzero(ops.reshape(arrays[0], [plan.slots]))
+        index_shape = ops.shape(index)
+    else:
+        index, index_shape = linear_index(ops, read, arrays, like=x), plan.index_shape
     rows = _to_rows(ops, sub, plan)
     flat = ops.reshape(index, [1, product(index_shape), 1])
-    nowhere = flat >= plan.slots
     if is_empty((plan.slots,)):  # a slot that nothing reads, so that derivatives find x
         rows = ops.pad(rows, {-2: (0, 1)}, 0)
+    if read.inside or plan.is_mask:
+        return _from_rows(ops, ops.take_along(rows, flat), plan, index_shape)
+    nowhere = flat >= plan.slots
     taken = ops.take_along(rows, ops.where(nowhere, ops.zero(flat), flat))
     return _from_rows(ops, ops.where(nowhere, fill, taken), plan, index_shape)
 
@@ -59,11 +73,12 @@ def get(ops: Backend, read: Read, x: Any, fill: Any, *arrays: Any) -> Any:
 def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> Any:
     """x with an operation applied to its indexed elements and the values, one after another."""
     plan = static.plan
-    sub = _sliced(ops, x, plan)
     if plan.is_basic:
         values = ops.reshape(ops.broadcast_to(values, plan.dim_shape), plan.sub_shape)
-        return _unsliced(ops, x, plan, _recipe_fold.step(ops, static.op, sub, values))
-    rows = _to_rows(ops, sub, plan)
+        if static.op != "set":
+            values = _recipe_fold.step(ops, static.op, _sliced(ops, x, plan), values)
+        return _unsliced(ops, x, plan, values, is_new=static.op != "set")
+    rows = _to_rows(ops, _sliced(ops, x, plan), plan)
     if plan.is_mask:
         updated = _by_mask(ops, static.op, rows, values, arrays[0], plan)
     else:
@@ -72,20 +87,23 @@ def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> A
         if is_empty((count, *ops.shape(rows))):
             return ops.copy(x)
         values = _values_to_rows(ops, values, plan, plan.index_shape)
-        index = ops.reshape(linear_index(ops, plan, arrays, static.lengths, static.mode, like=x), [1, count, 1])
+        index = ops.reshape(linear_index(ops, static, arrays, like=x), [1, count, 1])
         updated = _by_numbers(ops, static, rows, values, index)
-    return _unsliced(ops, x, plan, _rows_back(ops, updated, plan))
+    # No update arrived where the rows come back themselves; and what was turned had better lie in memory as x does.
+    is_new = updated is not rows and plan.order == tuple(range(len(plan.shape)))
+    return _unsliced(ops, x, plan, _rows_back(ops, updated, plan), is_new=is_new)
 
 
-def linear_index(ops: Backend, plan: Plan, arrays: Any, lengths: tuple[int, ...], mode: str, like: Any) -> Any:
+def linear_index(ops: Backend, static: Update | Read, arrays: Any, like: Any) -> Any:
     """One number per element of the advanced part, in range(slots); `slots` itself for one out of range."""
+    plan = static.plan
     wide = "int64" if "int64" in ops.dtypes() else "int32"
-    if plan.is_mask:
-        return _joined(arrays, plan)
+    if static.inside and len(arrays) == 1:
+        return arrays[0] if ops.dtype(arrays[0]) in ("int32", "int64") else ops.cast(arrays[0], wide)
     number: Any = ops.full(plan.index_shape, 0, wide, like=like)
     nowhere: Any = None
-    for array, length in zip(arrays, lengths, strict=True):
-        place, outside = placed(ops, array, length, mode)
+    for array, length in zip(arrays, static.lengths, strict=True):
+        place, outside = (ops.cast(array, wide), None) if static.inside else placed(ops, array, length, static.mode)
         number = number * length + place
         nowhere = outside if nowhere is None else nowhere | outside
     return number if nowhere is None else ops.where(nowhere, ops.full((), plan.slots, wide, like=like), number)
@@ -120,24 +138,24 @@ def placed(ops: Backend, array: Any, length: int, mode: str) -> tuple[Any, Any]:
     return ops.where(outside, ops.zero(counted), counted), outside
 
 
-def _joined(arrays: Any, plan: Plan) -> Any:
-    number: Any = 0
-    for array, axis in zip(arrays, plan.advanced, strict=True):
-        number = number * plan.shape[axis] + array
-    return number
-
-
 def _by_numbers(ops: Backend, static: Update, rows: Any, values: Any, index: Any) -> Any:
     slots = static.plan.slots
-    if static.op == "set" and not static.unique:
-        writer = ops.last_writer(index, slots)
-        taken = ops.take_along(values, ops.where(writer < 0, ops.zero(writer), writer))
-        return ops.where(writer < 0, rows, taken)
-    if static.unique or static.op == "set":
+    if static.op == "set":
+        return ops.scatter_along(rows, index if static.unique else _winners(ops, index, slots), values)
+    if static.unique:
         safe = ops.where(index >= slots, ops.zero(index), index)
         new = _recipe_fold.step(ops, static.op, ops.take_along(rows, safe), values)
         return ops.scatter_along(rows, index, new)
     return ops.folded(static.op, rows, values, index)
+
+
+def _winners(ops: Backend, index: Any, slots: Any) -> Any:
+    """The numbers of an index (1, m, 1) that come last in their slots; `slots`, which is nowhere, for the others."""
+    nowhere = ops.full((), slots, ops.dtype(index), like=index)
+    writer = ops.last_writer(index, slots)
+    last = ops.take_along(writer, ops.where(index < nowhere, index, ops.zero(index)))
+    own = ops.along(ops.arange(ops.shape(index)[1], ops.dtype(last), like=index), -2)
+    return ops.where(last == own, index, nowhere)
 
 
 def _by_mask(ops: Backend, op: str, rows: Any, values: Any, mask: Any, plan: Plan) -> Any:
@@ -154,7 +172,7 @@ def _by_mask(ops: Backend, op: str, rows: Any, values: Any, mask: Any, plan: Pla
     if is_empty((length, slots)):
         return rows
     if length == 1:
-        spread = ops.broadcast_to(values, (1, slots, columns))
+        spread = values if op == "set" else ops.broadcast_to(values, (1, slots, columns))
     else:
         number = ops.reshape(ops.count_before(ops.reshape(mask, [slots])), [1, slots, 1])
         hit = hit & (number < length)
@@ -171,8 +189,8 @@ def _sliced(ops: Backend, x: Any, plan: Plan) -> Any:
     return ops.flip(x, turned) if turned else x
 
 
-def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any) -> Any:
-    """x with its slices replaced by `sub`."""
+def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any, *, is_new: bool) -> Any:
+    """x with its slices replaced by `sub`, which may be the result itself where it is new."""
     if is_empty(plan.sub_shape):
         return ops.copy(x)
     turned = tuple(axis for axis, span in enumerate(plan.spans) if span.reversed)
@@ -183,7 +201,7 @@ def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any) -> Any:
         for axis, span in enumerate(plan.spans)
         if not replace(span, reversed=False).is_whole(plan.shape[axis])
     }
-    return ops.set_slice(x, spans, sub)
+    return sub if is_new and not spans else ops.set_slice(x, spans, sub)
 
 
 def set_strided(ops: Backend, x: Any, span: Any, values: Any) -> Any:
@@ -203,12 +221,12 @@ def set_strided(ops: Backend, x: Any, span: Any, values: Any) -> Any:
 
 def _to_rows(ops: Backend, sub: Any, plan: Plan) -> Any:
     """(1, slots, C): the axes of the advanced part in front, the rest as columns."""
-    moved = ops.transpose(sub, (*plan.advanced, *plan.kept))
+    moved = ops.transpose(sub, plan.order)
     return ops.reshape(moved, [1, plan.slots, product(plan.spans[axis].count for axis in plan.kept)])
 
 
 def _rows_back(ops: Backend, rows: Any, plan: Plan) -> Any:
-    order = (*plan.advanced, *plan.kept)
+    order = plan.order
     moved = ops.reshape(rows, [plan.spans[axis].count for axis in order])
     return ops.transpose(moved, tuple(order.index(axis) for axis in range(len(order))))
 

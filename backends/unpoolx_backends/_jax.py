@@ -144,6 +144,8 @@ class JaxBackend(Backend):
         return x if layout is None else jnp.where(self.bits(x) == layout.negative_zero, jnp.zeros((), x.dtype), x)
 
     def take_along(self, x: Array, index: Array) -> Array:
+        if _is_of_rows(x, index):
+            return x[0].at[index.reshape(-1)].get(mode="promise_in_bounds")[None]
         return jnp.take_along_axis(x, index, axis=-2, mode="promise_in_bounds")
 
     def last_writer(self, index: Array, size: Any) -> Array:
@@ -155,7 +157,10 @@ class JaxBackend(Backend):
         return fold(self, "add", jnp.zeros((x.shape[0], size, x.shape[2]), x.dtype), x, index)
 
     def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
-        return x.at[_slots(index, x.shape[2])].set(values, mode="drop")
+        # Unique, since JAX's derivative turns -0.0 into +0.0 where numbers may come twice.
+        if _is_of_rows(x, index):
+            return x[0].at[index.reshape(-1)].set(values[0], mode="drop", unique_indices=True)[None]
+        return x.at[_slots(index, x.shape[2])].set(values, mode="drop", unique_indices=True)
 
     def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
         round_of = _occurrence(index)
@@ -234,6 +239,11 @@ def _fused(function: Callable[..., Any], static: Any, *arrays: Array | None) -> 
 
 def _name(device: Any) -> str:
     return f"{device.platform}:{device.id}"
+
+
+def _is_of_rows(x: Array, index: Array) -> bool:
+    """Whether the index names whole rows of a matrix, which XLA moves as such."""
+    return x.shape[0] == 1 and index.shape[2] == 1  # type: ignore[no-any-return]
 
 
 def _slots(index: Array, channels: int) -> tuple[Array, Array, Array]:

@@ -39,6 +39,19 @@ def _select(condition: Array, x: Array, y: Array) -> Array:
     return result.view(x.dtype)
 
 
+def _is_of_rows(x: Array, index: Array) -> bool:
+    """Whether the index names whole rows of a matrix, which NumPy moves as such."""
+    return x.shape[0] == 1 and index.shape[2] == 1
+
+
+def _flat(index: Array, size: int) -> Array:
+    """The numbers of an index (rows, m, C) as a vector of places in a flat (rows, size, C)."""
+    rows, _, channels = index.shape
+    if rows == channels == 1:
+        return index.ravel()
+    return ((np.arange(rows)[:, None, None] * size + index) * channels + np.arange(channels)).ravel()
+
+
 def _dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         import ml_dtypes  # optional: NumPy by itself has no bfloat16
@@ -158,13 +171,15 @@ class NumpyBackend(Backend):
         return x if layout is None else np.where(self.bits(x) == layout.negative_zero, np.zeros((), x.dtype), x)
 
     def take_along(self, x: Array, index: Array) -> Array:
+        if _is_of_rows(x, index):
+            return x[0].take(index.ravel(), axis=0)[None]
         return np.take_along_axis(x, index, axis=-2)
 
     def last_writer(self, index: Array, size: Any) -> Array:
         rows, count, channels = index.shape
         writer = np.full((rows, size + 1, channels), -1, np.int64)
-        row, channel = np.arange(rows)[:, None, None], np.arange(channels)
-        np.maximum.at(writer, (row, index, channel), np.arange(count)[:, None])
+        own = np.broadcast_to(np.arange(count)[:, None], index.shape)
+        np.maximum.at(writer.ravel(), _flat(index, size + 1), own.ravel())
         return writer[:, :size]
 
     def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
@@ -177,9 +192,16 @@ class NumpyBackend(Backend):
 
     def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
         rows, slots, channels = x.shape
+        if _is_of_rows(x, index) and index.max(initial=-1) < slots:
+            result = x.copy()
+            result[0, index.ravel()] = values[0]
+            return result
         result = np.empty((rows, slots + 1, channels), x.dtype)
         result[:, :slots] = x
-        result[np.arange(rows)[:, None, None], index, np.arange(channels)] = values
+        if _is_of_rows(x, index):
+            result[0, index.ravel()] = values[0]
+        else:
+            result[np.arange(rows)[:, None, None], index, np.arange(channels)] = values
         return result[:, :slots]
 
     def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:

@@ -165,6 +165,8 @@ class TensorflowBackend(Backend):
 
     def take_along(self, x: Array, index: Array) -> Array:
         _, slots, channels = self.shape(x)
+        if _is_of_rows(x, index):
+            return tf.gather(x[0], tf.reshape(index, [-1]))[None]
         return tf.gather(tf.reshape(x, [-1]), self._slots(index, slots, channels))
 
     def last_writer(self, index: Array, size: Any) -> Array:
@@ -182,6 +184,8 @@ class TensorflowBackend(Backend):
     def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
         rows, size, channels = self.shape(x)
         spare = tf.concat([x, tf.zeros([rows, 1, channels], x.dtype)], 1)  # where "nowhere" is
+        if _is_of_rows(x, index):
+            return tf.tensor_scatter_nd_update(spare[0], tf.reshape(index, [-1, 1]), values[0])[None, :size]
         slots = tf.reshape(self._slots(index, size + 1, channels), [-1, 1])
         flat = tf.tensor_scatter_nd_update(tf.reshape(spare, [-1]), slots, tf.reshape(values, [-1]))
         return tf.reshape(flat, [rows, size + 1, channels])[:, :size]
@@ -336,6 +340,11 @@ class TensorflowBackend(Backend):
 
 
 backend = TensorflowBackend()
+
+
+def _is_of_rows(x: Array, index: Array) -> bool:
+    """Whether the index names whole rows of a matrix, which TensorFlow moves as such."""
+    return x.shape[0] == 1 and index.shape[2] == 1  # type: ignore[no-any-return]
 
 
 def _device(name: str) -> str:

@@ -156,7 +156,15 @@ class Primitives(Backend):
         return torch.where(self.bits(x.contiguous()) == layout.negative_zero, torch.zeros_like(x), x)
 
     def take_along(self, x: Array, index: Array) -> Array:
+        if _is_of_rows(x, index):
+            return x[0].index_select(0, index.reshape(-1))[None]
         return torch.gather(x, -2, index.long().expand(*index.shape[:-1], x.shape[-1]))
+
+    def bounds(self, x: Array) -> tuple[int, int]:
+        if x.dtype in UNSIGNED:
+            return super().bounds(x)
+        least, greatest = torch.aminmax(x)
+        return int(least), int(greatest)
 
     def last_writer(self, index: Array, size: Any) -> Array:
         rows, count, channels = index.shape
@@ -170,9 +178,16 @@ class Primitives(Backend):
         return _ordered_sum(x, index, size)
 
     def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
-        spare = x.new_zeros((x.shape[0], 1, x.shape[2]))  # where "nowhere" is
+        spare = torch.cat([x, x.new_zeros((x.shape[0], 1, x.shape[2]))], 1)  # where "nowhere" is
+        if _is_of_rows(x, index):
+            result, at = spare[0], (index.reshape(-1).long(),)
+            if needs_no_rule(x) and needs_no_rule(values) and needs_no_rule(index):
+                result.index_put_(at, values[0])
+            else:
+                result = result.index_put(at, values[0])
+            return result[None, : x.shape[1]]
         index = index.long().expand(*index.shape[:-1], x.shape[-1])
-        return torch.cat([x, spare], 1).scatter(1, index, values)[:, : x.shape[1]]
+        return spare.scatter(1, index, values)[:, : x.shape[1]]
 
     def occurrence(self, index: Array, size: Any) -> tuple[Array, Any]:
         if index.shape[1] == 0:
@@ -197,6 +212,10 @@ class Primitives(Backend):
     def set_slice(self, x: Array, span: Span, values: Array) -> Array:
         if not span:
             return values.clone()
+        if needs_no_rule(x) and needs_no_rule(values):
+            result = x.clone()
+            result[_span(x, span)].copy_(values)
+            return result
         axis, (start, count, step) = next(iter(span.items()))
         end = start + (count - 1) * step + 1
         rest = {a: s for a, s in span.items() if a != axis}
@@ -240,6 +259,20 @@ class Primitives(Backend):
             part.add_(values) if add else part.copy_(values)
         else:
             part.copy_(torch.where(where, part + values if add else values, part))
+
+
+def needs_no_rule(x: Array) -> bool:
+    """Whether nothing traces, differentiates or maps over x, so that rules for it would only cost time."""
+    if torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
+        return False
+    if _functorch.is_functorch_wrapped_tensor(x):
+        return False
+    return torch.autograd.forward_ad._current_level < 0 and type(x) in (torch.Tensor, torch.nn.Parameter)  # noqa: SLF001
+
+
+def _is_of_rows(x: Array, index: Array) -> bool:
+    """Whether the index names whole rows of a matrix, which PyTorch moves as such."""
+    return x.shape[0] == 1 and index.shape[2] == 1
 
 
 def _ordered_sum(x: Array, index: Array, size: Any) -> Array:

@@ -14,7 +14,7 @@ from unpoolx._maps import Gather, LinearMap, Scatter, Take, Unpool
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx_backends import _torch_fused, _torch_native
-from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives
+from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives, needs_no_rule
 from unpoolx_backends._torch_traced import (
     TracedFold,
     TracedLinear,
@@ -24,8 +24,6 @@ from unpoolx_backends._torch_traced import (
     map_constants,
     weighted,
 )
-
-_functorch = torch._C._functorch  # noqa: SLF001  # PyTorch has no public way to ask what torch.func wrapped
 
 
 class TorchBackend(Primitives):
@@ -38,6 +36,8 @@ class TorchBackend(Primitives):
     def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
         if torch.compiler.is_compiling():
             return TracedFold.apply(op, x, v, index)
+        if needs_no_rule(x) and needs_no_rule(v) and (index is None or needs_no_rule(index)):
+            return fold(self, op, x, v, index)
         return _Fold.apply(op, x, v, index)
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
@@ -48,7 +48,7 @@ class TorchBackend(Primitives):
             return (values ^ flip).view(x.dtype), offsets
         if torch.compiler.is_compiling():
             return TracedMaxPool.apply(x, *constants(geometry))  # type: ignore[no-any-return,no-untyped-call]
-        if _needs_no_rule(x):
+        if needs_no_rule(x):
             return _pooled(x, geometry)
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
@@ -58,7 +58,7 @@ class TorchBackend(Primitives):
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
         if torch.compiler.is_compiling():
             return TracedLinear.apply(x, index, *map_constants(linear_map))  # type: ignore[no-untyped-call]
-        if _needs_no_rule(x) and (index is None or _needs_no_rule(index)):
+        if needs_no_rule(x) and (index is None or needs_no_rule(index)):
             return _mapped(x, index, linear_map)
         return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
 
@@ -90,13 +90,6 @@ def _laid_out(tangent: Array, strides: tuple[int, ...]) -> Array:
     if tangent.stride() == strides:
         return tangent
     return tangent.new_empty_strided(tangent.shape, strides).copy_(tangent)
-
-
-def _needs_no_rule(x: Array) -> bool:
-    """Whether nothing differentiates or maps over x, so that the rules below would only cost time."""
-    if (x.requires_grad and torch.is_grad_enabled()) or _functorch.is_functorch_wrapped_tensor(x):
-        return False
-    return torch.autograd.forward_ad._current_level < 0 and type(x) in (torch.Tensor, torch.nn.Parameter)  # noqa: SLF001
 
 
 def _pooled(x: Array, geometry: Geometry) -> tuple[Array, Array]:

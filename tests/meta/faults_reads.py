@@ -116,6 +116,15 @@ class LastColumnRepeated(SoundNumpy):
         return taken if taken.shape[-1] < 3 else np.concatenate([taken[..., :-1], taken[..., -2:-1]], -1)
 
 
+@planted(GET)
+class BoundsWithoutSign(SoundNumpy):
+    """`bounds` forgets the sign, so that no index is negative."""
+
+    def bounds(self, x: Array) -> tuple[int, int]:
+        least, greatest = super().bounds(x)
+        return abs(least), abs(greatest)
+
+
 class Indexing(SoundNumpy):
     """Index arrays, tampered with wherever they are used."""
 

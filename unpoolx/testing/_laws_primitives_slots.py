@@ -78,7 +78,7 @@ def numbered_slots_are_read_and_written(subject: Subject, data: Any) -> None:
 
 @law("dtypes", "U3", "A10")
 def numbers_of_slots_are_ranked(subject: Subject, data: Any) -> None:
-    """last_writer gives the last number of each slot, occurrence how many equal ones come before each, and the most."""
+    """last_writer gives the last number of each slot, occurrence how many equals come before each, bounds the ends."""
     ops, case = subject.backend, _slots(subject, data, GATHERED, narrow=True)
     index, (rows, _, width) = case.numbers, case.numbers.shape
     subject.given(index=index, size=case.size)
@@ -94,6 +94,10 @@ def numbers_of_slots_are_ranked(subject: Subject, data: Any) -> None:
     most = most if isinstance(most, int) else int(subject.numpy(most))
     expected = int(np.where(inside, rank + 1, 0).max())
     subject.holds(most == expected, "occurrence: the most equal numbers", expected=expected, got=most)
+    shifted = index - case.size  # an index array of a user has negative numbers, too
+    ends = (int(shifted.min()), int(shifted.max()))
+    found = subject.backend.bounds(subject.array(shifted))
+    subject.holds(tuple(found) == ends, "bounds", expected=ends, got=found)
 
 
 @law("dtypes", "U4", "U5")
