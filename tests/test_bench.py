@@ -28,7 +28,8 @@ from unpoolx._bench.measure import Rounds, Way
 from unpoolx._bench.outcome import Outcome, Quartiles
 from unpoolx._bench.problems import Pooling, Problem
 from unpoolx._bench.report import duration, shown_bytes
-from unpoolx._bench.results import Measured, Report, as_json
+from unpoolx._bench.results import Measured, Report
+from unpoolx._bench.saved import as_json, from_json
 from unpoolx._cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -235,6 +236,17 @@ def test_a_wrong_result_of_unpoolx_is_not_timed_and_is_told(
 )
 def test_results_are_compared_bit_for_bit(got: np.ndarray, expected: np.ndarray, text: str) -> None:
     assert measure.difference("values", got, expected) == text
+
+
+def test_numba_is_told_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = pytest.importorskip("numba", reason="numba is not installed")
+    monkeypatch.delenv("UNPOOLX_NUMBA", raising=False)
+    assert machine.numba() == {"numba": numba.__version__}
+    monkeypatch.setenv("UNPOOLX_NUMBA", "0")
+    assert machine.numba() == {}
+    code = "from unpoolx_backends import _fused; print(_fused.ENABLED)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 # How it is measured
@@ -458,7 +470,7 @@ def test_the_report_says_what_was_measured_where_and_how(capsys: pytest.CaptureF
     code = bench("--backend", "numpy", "--size", "test", *only, "--repeats", 3, "--threads", "all", "--json", path)
     assert code == 0
     report = report_of(path)
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     assert report["settings"] == {
         "size": "test",
         "only": ["2d", "k2", "float32"],
@@ -645,6 +657,41 @@ def test_a_file_that_cannot_be_written_in_the_end_leaves_nothing_behind(
     assert bench(*ONE, "--backend", "numpy", "--json", path) == 2
     assert f"--json: {path} cannot be written: No space left on device" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_saved_report_is_read_again_and_a_brief_one_keeps_its_ratios(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    only = ("--only", "2d", "k2", "forward", "float32")
+    assert bench("--backend", "numpy", "--size", "test", *only, "--repeats", 3, "--json", path) == 0
+    text = path.read_text(encoding="utf-8")
+    whole = from_json(text)
+    assert as_json(whole) == text
+    brief_text = as_json(whole, brief=True)
+    assert len(brief_text) < len(text) / 1.5
+    brief = from_json(brief_text)
+    for kept, measured in zip(brief.measured, whole.measured, strict=True):
+        for group in measured.groups:
+            assert kept.own(group).name == measured.own(group).name
+            ratio = measured.own_over_ours(measured.own(group)).median
+            assert kept.own_over_ours(kept.own(group)).median == pytest.approx(ratio, rel=2e-3)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"schema": 1}'])
+def test_what_is_no_report_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a report of `unpoolx bench --json`"):
+        from_json(text)
+
+
+def test_a_way_that_races_is_timed_but_counts_only_where_there_is_no_other() -> None:
+    clock = Clock()
+    one = np.float32([1])
+    racing = Way("racing", "", "own", lambda: lambda: one, lambda x: {"values": -x}, races=True)
+    sure = Way("sure", "", "own", lambda: lambda: one, lambda x: {"values": x})
+    ours = Way("ours", "", "unpoolx", lambda: lambda: one, lambda x: {"values": x})
+    outcomes = measure.measure([racing, sure, ours], {"values": one}, Rounds.exactly(1), clock=clock)
+    assert [outcome.complete for outcome in outcomes] == [False, True, True]
+    found = Measured("torch", Problem("at", "duplicates", "test", (1, 1)), 8, outcomes)
+    assert found.own("").name == "sure"
 
 
 def test_a_report_of_nothing_is_json() -> None:

@@ -16,7 +16,8 @@ from unpoolx._bench.framework import Framework
 from unpoolx._bench.measure import Rounds, measure
 from unpoolx._bench.problems import SIZES, LeftOut, Problem, chosen, holdable, problems_of
 from unpoolx._bench.report import show_problem, show_summary
-from unpoolx._bench.results import Measured, Report, as_json
+from unpoolx._bench.results import Measured, Report
+from unpoolx._bench.saved import as_json
 from unpoolx._bench.terminal import Terminal
 from unpoolx._bench.ways import task_of
 from unpoolx._cli import CommandError, frameworks_load_quietly

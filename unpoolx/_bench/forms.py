@@ -44,6 +44,7 @@ class Form:
         ours: whether it is unpoolx.
         cotangent: makes the cotangent of the function's first result, where the gradient to its first argument is
             what is measured.
+        races: whether its result may differ from call to call, so that it is not checked.
     """
 
     name: str
@@ -53,3 +54,4 @@ class Form:
     layout: Layout | None = None
     ours: bool = False
     cotangent: Call | None = None
+    races: bool = False

@@ -14,6 +14,7 @@ import unpoolx
 from unpoolx._bench.data import Array, AtData, PoolData
 from unpoolx._bench.forms import Call, Form, Function, Host, Layout
 from unpoolx._bench.measure import Way
+from unpoolx._bench.outcome import Kind
 from unpoolx._bench.problems import Problem
 
 
@@ -123,7 +124,8 @@ class Framework(ABC):
         for mode in self.our_modes if form.ours else self.own_modes:
             layout = "" if form.layout is None else form.layout.name
             group = ", ".join(filter(None, (layout, mode)))
-            yield Way(form.name, group, "unpoolx" if form.ours else "own", partial(self._build, form, mode), form.host)
+            kind: Kind = "unpoolx" if form.ours else "own"
+            yield Way(form.name, group, kind, partial(self._build, form, mode), form.host, races=form.races)
 
     def _build(self, form: Form, mode: str) -> Call:
         if form.cotangent is None:

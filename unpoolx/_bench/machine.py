@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
 import platform
 import time
@@ -85,5 +87,13 @@ def described(frameworks: Sequence[Framework], threads: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "threads": {"asked": threads} | {framework.name: framework.threads() for framework in frameworks},
         "versions": {"unpoolx": __version__, "python": platform.python_version(), "numpy": np.__version__}
-        | {framework.name: framework.backend.version for framework in frameworks},
+        | {framework.name: framework.backend.version for framework in frameworks}
+        | numba(),
     }
+
+
+def numba() -> dict[str, str]:
+    """The version of Numba, where the loops of NumPy and PyTorch are compiled by it."""
+    if os.environ.get("UNPOOLX_NUMBA") == "0" or importlib.util.find_spec("numba") is None:
+        return {}
+    return {"numba": importlib.metadata.version("numba")}

@@ -35,7 +35,7 @@ class Outcome:
         name, group, kind: the way's.
         status: "measured"; "differs", where its result is not unpoolx's on NumPy; or "failed".
         note: the difference or the error.
-        complete: whether it gives every result; the framework's own may give values without places.
+        complete: whether it gives every result for sure; the framework's own may give values without places, or race.
         seconds: per call, one sample for each round.
         calls: how many calls made a sample.
         peak_bytes: the most memory that a call held at once, its result included, where that is known.

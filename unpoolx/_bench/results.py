@@ -1,16 +1,13 @@
-"""What was measured, its ratios, and the JSON of it."""
+"""What was measured, and its ratios."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from unpoolx._bench.outcome import Kind, Outcome, Quartiles
 from unpoolx._bench.problems import LeftOut, Problem
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,12 @@ class Measured:
     def floor(self) -> Outcome | None:
         """The floor, if it could be measured."""
         return next(iter(self.measured("floor")), None)
+
+    def way(self, group: str, name: str) -> Outcome | None:
+        """The way of a group whose name begins so, if it was measured; `unpoolx` stands for the fastest of ours."""
+        if name == "unpoolx":
+            return self.ours(group)
+        return next((o for o in self.measured("own", group) if o.name.startswith(name)), None)
 
     def measured(self, kind: Kind, group: str | None = None) -> list[Outcome]:
         """The ways of a kind that were measured, in all groups or in one."""
@@ -116,60 +119,3 @@ class Report:
     def passed(self) -> bool:
         """Whether unpoolx gave NumPy's bits everywhere and every framework that is installed was loaded."""
         return not self.broken and not any(m.failures for m in self.measured)
-
-
-def as_json(report: Report) -> str:
-    """The report for machines."""
-    content = {
-        "schema": SCHEMA,
-        "started": report.started,
-        "settings": report.settings,
-        "machine": report.machine,
-        "problems": [_problem(m) for m in report.measured],
-        "left_out": [asdict(left_out) for left_out in report.left_out],
-        "broken": [asdict(broken) for broken in report.broken],
-    }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
-
-
-def _problem(measured: Measured) -> dict[str, Any]:
-    problem = measured.problem
-    return {
-        "name": problem.name,
-        "backend": measured.backend,
-        "operation": problem.operation,
-        "variant": problem.variant,
-        "size": problem.size,
-        "shape": list(problem.shape),
-        "dtype": problem.dtype,
-        "window": None if problem.pooling is None else asdict(problem.pooling),
-        "input_bytes": problem.input_bytes,
-        "moved_bytes": measured.moved_bytes,
-        "cpus_taken_by_others": measured.others,
-        "ways": [_way(measured, outcome) for outcome in measured.outcomes],
-    }
-
-
-def _way(measured: Measured, outcome: Outcome) -> dict[str, Any]:
-    timed = outcome.status == "measured"
-    return {
-        "name": outcome.name,
-        "group": outcome.group,
-        "kind": outcome.kind,
-        "status": outcome.status,
-        "note": outcome.note,
-        "complete": outcome.complete,
-        "calls_per_sample": outcome.calls,
-        "samples": outcome.seconds,
-        "seconds": _quartiles(outcome.spread if timed else None),
-        "own_over_ours": _quartiles(measured.own_over_ours(outcome)),
-        "over_floor": _quartiles(measured.over_floor(outcome)),
-        "seconds_beyond_floor": _quartiles(measured.beyond_floor(outcome)),
-        "peak_bytes": outcome.peak_bytes,
-    }
-
-
-def _quartiles(quartiles: Quartiles | None) -> dict[str, Any] | None:
-    if quartiles is None:
-        return None
-    return {"median": quartiles.median, "quartiles": [quartiles.low, quartiles.high]}

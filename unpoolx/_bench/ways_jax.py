@@ -101,7 +101,8 @@ class _Own:
                 yield write(f"{maxima}, no indices", self._pool_values, "x", "values")
             case "pool", _:
                 yield write(maxima, self._pool_values, "x", "gradient", cotangent="dy")
-                yield write("zeros.at[i].add(dy), flat", self._added, "dy batch_indices", "gradient")
+                yield write("zeros.at[n, i, c].add(dy), batched", self._add_batched, "dy spatial_indices", "gradient")
+                yield write("zeros.at[i].add(dy), flat", self._add_flat, "dy batch_indices", "gradient")
             case "unpool", "forward":
                 for name, function, indices in self._unpools():
                     yield write(name, function, f"values {indices}", "values")
@@ -142,12 +143,21 @@ class _Own:
         values, places = map(self._writer.host, results)
         return {"values": values, "places": places.astype(np.int64)}
 
-    def _set_batched(self, values: Any, places: Any) -> tuple[Any]:
+    def _batched(self, values: Any, places: Any) -> tuple[Any, Any]:
+        """Zeros at the places in their planes, ready for `.set` or `.add`, and the values in that form."""
         batch, *_, channels = self._problem.shape
         n, c = jnp.arange(batch)[:, None, None], jnp.arange(channels)
         rows = batch, -1, channels
         y = jnp.zeros((batch, self._size, channels), values.dtype)
-        return (y.at[n, places.reshape(rows), c].set(values.reshape(rows)).reshape(self._problem.shape),)
+        return y.at[n, places.reshape(rows), c], values.reshape(rows)
+
+    def _set_batched(self, values: Any, places: Any) -> tuple[Any]:
+        at, rows = self._batched(values, places)
+        return (at.set(rows).reshape(self._problem.shape),)
+
+    def _add_batched(self, dy: Any, places: Any) -> tuple[Any]:
+        at, rows = self._batched(dy, places)
+        return (at.add(rows).reshape(self._problem.shape),)
 
     def _set_flat(self, *, unique: bool) -> Function:
         def function(values: Any, places: Any) -> tuple[Any, ...]:
@@ -157,7 +167,7 @@ class _Own:
 
         return function
 
-    def _added(self, dy: Any, places: Any) -> tuple[Any]:
+    def _add_flat(self, dy: Any, places: Any) -> tuple[Any]:
         y = jnp.zeros(math.prod(self._problem.shape), dy.dtype)
         return (y.at[places.reshape(-1)].add(dy.reshape(-1)).reshape(self._problem.shape),)
 

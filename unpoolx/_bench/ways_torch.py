@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -78,10 +79,11 @@ class Torch(Framework):
                 yield write("x.masked_fill(mask, number)", _masked_fill, "x mask", "array")
                 yield write("y = x.clone(); y[mask] = number", _set_mask, "x mask", "array")
             case variant:
-                yield write("x.index_put((i,), v)", _index_put, indexed, "array")
-                yield write("x.clone().index_put_((i,), v)", _index_put_in_place, indexed, "array")
-                if variant == "unique":
-                    yield write("x.index_copy(0, i, v)", _index_copy, indexed, "array")
+                # Its threads race for the rows that are named twice.
+                racing = variant == "duplicates"
+                word = ", racing" if racing else ""
+                for name, function in INDEXED.items():
+                    yield dataclasses.replace(write(f"{name}{word}", function, indexed, "array"), races=racing)
 
 
 def _in_mode(function: Function, mode: str) -> Function:
@@ -201,3 +203,10 @@ def _index_put_in_place(x: Any, i: Any, v: Any) -> tuple[Any]:
 
 def _index_copy(x: Any, i: Any, v: Any) -> tuple[Any]:
     return (x.index_copy(0, i, v),)
+
+
+INDEXED = {
+    "x.index_put((i,), v)": _index_put,
+    "x.clone().index_put_((i,), v)": _index_put_in_place,
+    "x.index_copy(0, i, v)": _index_copy,
+}
