@@ -240,41 +240,57 @@ def read_channels(x, offsets, result, places, stride, before, start, stop, first
 def read_winners_of_planes(x, offsets, result, places, stride, before, start, stop):  # type: ignore[no-untyped-def]
     """`read_planes`, but zero where a later window names the same element: windows in reverse, the first one reads."""
     _, depth, height, width = x.shape
-    shape = depth, height, width
-    taken, zero = np.empty(depth * height * width, np.uint8), x.dtype.type(0)
+    flat, far, windows, step = _in_memory(places, height, width, 1), places[-1], result.shape[3], stride[2]
+    low, high = full_windows(width, windows, far[2] + 1, step, before[2])
+    spare, zero = depth * height * width, x.dtype.type(0)  # a place for what names none
+    free = np.empty(spare + 1, np.bool_)
     for p in range(start, stop):
         plane = x[p].reshape(-1)
-        taken[:] = 0
+        free[:] = True
         for i in range(result.shape[1] - 1, -1, -1):
             d = i * stride[0] - before[0]
             for j in range(result.shape[2] - 1, -1, -1):
                 h = j * stride[1] - before[1]
-                for k in range(result.shape[3] - 1, -1, -1):
-                    at = _position(offsets[p, i, j, k], places, (d, h, k * stride[2] - before[2]), shape)
-                    won = at >= 0 and taken[at] == 0
-                    result[p, i, j, k] = plane[at] if won else zero
-                    if won:
-                        taken[at] = 1
+                numbers, read = offsets[p, i, j], result[p, i, j]
+                inside = min(d, h) >= 0 and d + far[0] < depth and h + far[1] < height
+                first, last = (low, high) if inside else (windows, windows)
+                base = (d * height + h) * width - before[2]
+                for k in range(windows - 1, -1, -1):
+                    if first <= k < last:
+                        known = 0 <= numbers[k] < flat.shape[0]
+                        at = base + k * step + flat[numbers[k]] if known else -1
+                    else:
+                        at = _position(numbers[k], places, (d, h, k * step - before[2]), (depth, height, width))
+                    at = at if at >= 0 else spare
+                    read[k] = plane[at] if at < spare and free[at] else zero
+                    free[at] = False
 
 
 @compiled
 def read_winners_of_channels(x, offsets, result, places, stride, before, start, stop, first, last):  # type: ignore[no-untyped-def]
     """`read_winners_of_planes` where channels lie together."""
     _, depth, height, width, channels = x.shape
-    shape, count, zero = (depth, height, width), last - first, x.dtype.type(0)
-    taken = np.empty(depth * height * width * count, np.uint8)
+    flat, far = _in_memory(places, height, width, 1), places[-1]
+    count, spare, zero = last - first, depth * height * width, x.dtype.type(0)
+    free = np.empty((spare + 1) * count, np.bool_)
     for n in range(start, stop):
         image = x[n].reshape(-1)
-        taken[:] = 0
+        free[:] = True
         for i in range(result.shape[1] - 1, -1, -1):
             d = i * stride[0] - before[0]
             for j in range(result.shape[2] - 1, -1, -1):
                 h = j * stride[1] - before[1]
                 for k in range(result.shape[3] - 1, -1, -1):
+                    w = k * stride[2] - before[2]
                     numbers, read = offsets[n, i, j, k, first:last], result[n, i, j, k, first:last]
+                    inside = min(d, h, w) >= 0 and d + far[0] < depth and h + far[1] < height and w + far[2] < width
+                    base = (d * height + h) * width + w
                     for e in range(count):
-                        at = _position(numbers[e], places, (d, h, k * stride[2] - before[2]), shape)
-                        won = at >= 0 and taken[at * count + e] == 0
+                        if inside:
+                            at = base + flat[numbers[e]] if 0 <= numbers[e] < flat.shape[0] else -1
+                        else:
+                            at = _position(numbers[e], places, (d, h, w), (depth, height, width))
+                        at = at if at >= 0 else spare
+                        won = at < spare and free[at * count + e]
                         read[e] = image[at * channels + first + e] if won else zero
-                        if won:
-                            taken[at * count + e] = 1
+                        free[at * count + e] = False

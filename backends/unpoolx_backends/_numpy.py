@@ -259,9 +259,11 @@ class NumpyBackend(Backend):
         geometry, made = linear_map.geometry, None
         if isinstance(linear_map, Unpool):
             shape = geometry.unpooled_shape(x.shape)
-            made = _fused.unpool(x, index, geometry, linear_map.overlap, _fused.cpus())
-            if made is not None and linear_map.overlap == "sum" and not geometry.overlaps:
-                made = self.positive_zero(made)  # one addend each: they were moved, not added to zero
+            lone = linear_map.overlap == "sum" and not geometry.overlaps
+            # One addend each, which is moved: its -0.0 becomes +0.0 first.
+            made = _fused.unpool(
+                self.positive_zero(x) if lone else x, index, geometry, linear_map.overlap, _fused.cpus()
+            )
         else:
             shape = geometry.pooled_shape(x.shape)
             made = _fused.gather(x, index, geometry, linear_map.winners, _fused.cpus())

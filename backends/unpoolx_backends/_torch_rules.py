@@ -137,13 +137,15 @@ def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | N
     if isinstance(linear_map, Gather):
         made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
         return made if made is not None or linear_map.winners else _torch_native.gather(x, index, geometry)
-    made, adds = _torch_fused.unpool(x, index, geometry, linear_map.overlap), linear_map.overlap == "sum"
-    if made is None and adds and geometry.overlaps:
-        made = _torch_native.unpool_sum(x, index, geometry)
-    elif made is None:
-        made = _torch_native.unpool(x, index, geometry)
-    # Where nothing is shared, the addend of a sum was moved, and not added to zero.
-    return backend.positive_zero(made) if made is not None and adds and not geometry.overlaps else made
+    adds = linear_map.overlap == "sum"
+    if adds and not geometry.overlaps and x.is_floating_point():
+        x = x + 0  # one addend each, which is moved: its -0.0 becomes +0.0 here
+    made = _torch_fused.unpool(x, index, geometry, linear_map.overlap)
+    if made is not None:
+        return made
+    if adds and geometry.overlaps:
+        return _torch_native.unpool_sum(x, index, geometry)
+    return _torch_native.unpool(x, index, geometry)
 
 
 class _Linear(torch.autograd.Function):
