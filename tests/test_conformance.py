@@ -94,6 +94,21 @@ class TestTorchFused(Fused):
     examples = 60
 
 
+class TestTorchKernels(OurBackend):
+    """PyTorch's own kernels, also for tensors so small that NumPy would serve them."""
+
+    backend = "torch"
+    examples = 60
+    levels = ("forward", "overlap", "gradient", "determinism", "immutability")
+
+    @pytest.fixture(autouse=True)
+    def _by_kernels(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from unpoolx_backends import _torch_small
+
+        monkeypatch.setattr(_fused, "ENABLED", False)
+        monkeypatch.setattr(_torch_small, "MOST_ELEMENTS", 0)
+
+
 class TestTorchRecipes(OurBackend):
     """PyTorch without its own kernels and without fused loops: what serves where they cannot."""
 

@@ -39,6 +39,9 @@ def choose(backend: object, **arrays: Any) -> Backend:
             raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
         return get_backend(backend)
     owners = {what: backend_of(x, what) for what, x in arrays.items()}
+    first, *others = owners.values()
+    if first is not None and all(owner is first for owner in others):
+        return first
     found = {owner.name: (owner, what) for what, owner in owners.items() if owner is not None}
     if len(found) > 1:
         raise TypeError(
@@ -51,6 +54,11 @@ def choose(backend: object, **arrays: Any) -> Backend:
 def bring(ops: Backend, **arrays: Any) -> list[Any]:
     """The arguments as arrays of one backend, on one device."""
     owners = {what: backend_of(x, what) for what, x in arrays.items()}
+    if all(owner is ops for owner in owners.values()):
+        own = [_supported(ops, ops.prepare(x), what) for what, x in arrays.items()]
+        if len(own) > 1:
+            _same_device(ops, dict(zip(arrays, own, strict=True)))
+        return own
     brought: dict[str, Any] = {}
     for what, x in arrays.items():  # the ones that are there already decide the device of the others
         if owners[what] is ops:
@@ -112,6 +120,8 @@ def _convert(x: Any, owner: Backend | None, ops: Backend, like: Any, what: str) 
 
 def _same_device(ops: Backend, arrays: dict[str, Any]) -> None:
     devices = {what: ops.device(x) for what, x in arrays.items()}
+    if len(set(devices.values())) == 1:
+        return
     known = {what: device for what, device in devices.items() if device is not None}
     if len(set(known.values())) > 1:
         raise ValueError(

@@ -48,7 +48,10 @@ def as_values(ops: Backend, x: Any, values: Any, what: str = "values") -> Any:
         numbers, shape = _flattened(values, what)
         _require_weak(numbers, dtype, what)
         return ops.reshape(_constant(ops, numbers, dtype, x), shape)
-    _require_same_kind(owner.dtype(owner.prepare(values)), dtype, what)
+    given = owner.dtype(owner.prepare(values))
+    if owner is ops and given == dtype:
+        return bring(ops, x=x, values=values)[1]
+    _require_same_kind(given, dtype, what)
     if owner is not ops and owner.name == "numpy":
         values = _recipe_cast.cast(owner, owner.prepare(values), dtype)
     return _recipe_cast.cast(ops, bring(ops, x=x, values=values)[1], dtype)

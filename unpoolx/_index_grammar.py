@@ -35,7 +35,11 @@ class Span:
 
     def is_whole(self, length: Length) -> bool:
         """Whether it selects the axis as it is."""
-        if (self.start, self.step, self.reversed) != (0, 1, False):
+        return not self.reversed and self.covers(length)
+
+    def covers(self, length: Length) -> bool:
+        """Whether it selects every element of the axis, in whatever order."""
+        if (self.start, self.step) != (0, 1):
             return False
         return self.count is length or (isinstance(length, int) and self.count == length)
 

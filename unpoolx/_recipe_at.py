@@ -6,7 +6,6 @@ values are (1, m, C): the form of `_recipe_scatter`, with one number for all C c
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unpoolx import _recipe_fold
@@ -74,7 +73,8 @@ def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> A
     """x with an operation applied to its indexed elements and the values, one after another."""
     plan = static.plan
     if plan.is_basic:
-        values = ops.reshape(ops.broadcast_to(values, plan.dim_shape), plan.sub_shape)
+        if not _is_known(ops.shape(values), plan.sub_shape):
+            values = ops.reshape(ops.broadcast_to(values, plan.dim_shape), plan.sub_shape)
         if static.op != "set":
             values = _recipe_fold.step(ops, static.op, _sliced(ops, x, plan), values)
         return _unsliced(ops, x, plan, values, is_new=static.op != "set")
@@ -92,6 +92,12 @@ def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> A
     # No update arrived where the rows come back themselves; and what was turned had better lie in memory as x does.
     is_new = updated is not rows and plan.order == tuple(range(len(plan.shape)))
     return _unsliced(ops, x, plan, _rows_back(ops, updated, plan), is_new=is_new)
+
+
+def _is_known(shape: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
+    """Whether two shapes are known to be the same."""
+    pairs = zip(shape, expected, strict=False)
+    return len(shape) == len(expected) and all(isinstance(n, int) and isinstance(m, int) and n == m for n, m in pairs)
 
 
 def linear_index(ops: Backend, static: Update | Read, arrays: Any, like: Any) -> Any:
@@ -199,7 +205,7 @@ def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any, *, is_new: bool) -> An
     spans = {
         axis - rank: (span.start, span.count, span.step)
         for axis, span in enumerate(plan.spans)
-        if not replace(span, reversed=False).is_whole(plan.shape[axis])
+        if not span.covers(plan.shape[axis])
     }
     return sub if is_new and not spans else ops.set_slice(x, spans, sub)
 

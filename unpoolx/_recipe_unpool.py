@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from unpoolx import _recipe_scatter
@@ -22,7 +23,7 @@ from unpoolx._geometry import Axis, Geometry
 from unpoolx._layout import CHANNELS_LAST, product
 
 if TYPE_CHECKING:
-    from unpoolx._backend import Backend
+    from unpoolx._backend import Backend, Span
 
 # Overlapping kernels of more elements go through numbers: an unrolled list of comparisons grows with the kernel.
 UNROLLED_ELEMENTS = 64
@@ -65,22 +66,39 @@ def unpool_strided(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry
     The windows that share an element come in ascending row-major order when kernel elements are taken in
     descending order, so a later write is a later window.
     """
-    result = ops.zeros(geometry.unpooled_shape(ops.shape(x)), like=x)
-    numbered = list(enumerate(elements_of(geometry)))
-    for number, element in reversed(numbered):
-        into, source = {}, {}
+    result, zero = ops.zeros(geometry.unpooled_shape(ops.shape(x)), like=x), ops.zero(x)
+    overlaps = geometry.overlaps
+    adds = overlap == "sum" and overlaps
+    for number, into, source in _strides(geometry):
+        value, numbers = (x, offsets) if source is None else (ops.slice(x, source), offsets)
+        if numbers is not None and source is not None:
+            numbers = ops.slice(numbers, source)
+        hit = None if numbers is None else numbers == number
+        if hit is not None and not overlaps:  # what is there is zero, and this is its one write
+            value, hit = ops.where(hit, value, zero), None
+        ops.write(result, into, hit, value, add=adds)
+    return result
+
+
+@lru_cache(maxsize=1024)
+def _strides(geometry: Geometry) -> tuple[tuple[int, Span, Span | None], ...]:
+    """For each kernel element, the last first, its number, the slice that it reaches, and the windows that reach it.
+
+    None stands for all windows, and elements that none reaches are left out.
+    """
+    found = []
+    for number, element in reversed(list(enumerate(elements_of(geometry)))):
+        into, source, whole = {}, {}, True
         for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True):
             start = axis.dilation * e - axis.before
             first = max(0, -(start // axis.stride))
             count = min(axis.windows, (axis.size - 1 - start) // axis.stride + 1) - first
             into[position] = (first * axis.stride + start, count, axis.stride)
             source[position] = (first, count, 1)
+            whole = whole and count == axis.windows
         if min(count for _, count, _ in source.values()) > 0:
-            value, hit = ops.slice(x, source), None if offsets is None else ops.slice(offsets, source) == number
-            if hit is not None and not geometry.overlaps:  # what is there is zero, and this is its one write
-                value, hit = ops.where(hit, value, ops.zero(value)), None
-            ops.write(result, into, hit, value, add=overlap == "sum" and geometry.overlaps)
-    return result
+            found.append((number, into, None if whole else source))
+    return tuple(found)
 
 
 def unpool_blocks(ops: Backend, x: Any, offsets: Any, geometry: Geometry) -> Any:

@@ -15,6 +15,8 @@ from unpoolx_backends import _fused, _numpy_blocks
 
 # Of fewer elements, the operations themselves are what takes time.
 SELECTED_ELEMENTS = 2**12
+# NumPy builds a dtype's name anew each time it is asked for.
+_NAMES = {np.dtype(name): name for name in ALL if name != "bfloat16"}
 
 
 def _span(x: Array, span: Span) -> tuple[slice, ...]:
@@ -37,6 +39,11 @@ def _select(condition: Array, x: Array, y: Array) -> Array:
     result = np.bitwise_and(np.bitwise_xor(given, other), mask)
     result = np.bitwise_xor(result, other, out=result)
     return result.view(x.dtype)
+
+
+def _is_small(x: Array, index: Array) -> bool:
+    """Whether neither loops nor blocks are worth asking for."""
+    return max(x.size, index.size) < _fused.FEWEST_ELEMENTS
 
 
 def _is_of_rows(x: Array, index: Array) -> bool:
@@ -94,7 +101,7 @@ class NumpyBackend(Backend):
         return x.shape  # type: ignore[no-any-return]
 
     def dtype(self, x: Array) -> str:
-        return x.dtype.name  # type: ignore[no-any-return]
+        return _NAMES.get(x.dtype) or x.dtype.name
 
     def device(self, x: Array) -> str | None:
         return "cpu"
@@ -245,6 +252,8 @@ class NumpyBackend(Backend):
         return np.log(x)
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if x.size < _fused.FEWEST_ELEMENTS:  # nor are blocks worth asking for
+            return super().max_pool(x, geometry)
         fused = _fused.max_pool(x, geometry, _fused.cpus())
         if fused is not None:
             return fused
@@ -254,7 +263,7 @@ class NumpyBackend(Backend):
         return super().max_pool(x, geometry) if parts is None else (parts[0], parts[1])
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
-        if not isinstance(linear_map, (Unpool, Gather)) or index is None:
+        if not isinstance(linear_map, (Unpool, Gather)) or index is None or _is_small(x, index):
             return super().linear(linear_map, x, index)
         geometry, made = linear_map.geometry, None
         if isinstance(linear_map, Unpool):

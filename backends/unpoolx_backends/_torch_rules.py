@@ -13,7 +13,7 @@ from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Scatter, Take, Unpool
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
-from unpoolx_backends import _torch_fused, _torch_native
+from unpoolx_backends import _torch_fused, _torch_native, _torch_small
 from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives, needs_no_rule
 from unpoolx_backends._torch_traced import (
     TracedFold,
@@ -93,7 +93,8 @@ def _laid_out(tangent: Array, strides: tuple[int, ...]) -> Array:
 
 
 def _pooled(x: Array, geometry: Geometry) -> tuple[Array, Array]:
-    made = _torch_fused.max_pool(x, geometry) or _torch_native.max_pool(x, geometry)
+    made = _torch_small.max_pool(x, geometry) or _torch_fused.max_pool(x, geometry)
+    made = made or _torch_native.max_pool(x, geometry)
     return made or max_pool(backend, geometry, x)
 
 
@@ -133,6 +134,9 @@ def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | N
     """The map by fused loops or by PyTorch's own kernels, where they have it."""
     if index is None or not isinstance(linear_map, (Unpool, Gather)):
         return None
+    small = _torch_small.mapped(linear_map, x, index)
+    if small is not None:
+        return small
     geometry = linear_map.geometry
     if isinstance(linear_map, Gather):
         made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
