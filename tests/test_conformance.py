@@ -66,6 +66,20 @@ class TestTensorflow(OurBackend):
     examples = CHOSEN["tf"]
 
 
+class TestTensorflowXla(OurBackend):
+    """TensorFlow's programs for large arrays, also for the smallest."""
+
+    backend = "tf"
+    examples = 8
+    levels = ("forward", "overlap", "gradient")
+
+    @pytest.fixture(autouse=True)
+    def _compile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from unpoolx_backends import _tensorflow
+
+        monkeypatch.setattr(_tensorflow, "COMPILED_ELEMENTS", 1)
+
+
 class TestJax(OurBackend):
     """Every law on JAX, with its 64-bit dtypes."""
 

@@ -67,6 +67,8 @@ class Backend(Protocol):
     """Whether NumPy itself is traced at the moment, so that its arrays cannot be looked at."""
     exact_comparisons: bool = False
     """Whether comparisons see subnormal numbers as what they are, so that floats need no integer key."""
+    fuses: bool = False
+    """Whether whole recipes become one loop, where an array in between costs more than a comparison made twice."""
     mutable: bool = False
     """Whether a result may be written in place while it is built (`write`)."""
 

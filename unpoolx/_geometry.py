@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -118,6 +119,11 @@ class Geometry:
         return "uint8" if self.kernel_elements <= 256 else "int32"
 
     @property
+    def is_known(self) -> bool:
+        """Whether every length is an int, and none a framework's scalar."""
+        return all(isinstance(n, int) for axis in self.axes for n in (axis.size, axis.before, axis.windows))
+
+    @property
     def overlaps(self) -> bool:
         """Whether some element can lie in several windows."""
         return any(axis.most_terms > 1 for axis in self.axes)
@@ -126,6 +132,17 @@ class Geometry:
     def is_blockwise(self) -> bool:
         """Whether every window keeps to its own stride-long block."""
         return all(axis.extent <= axis.stride for axis in self.axes)
+
+    def elements(self) -> Iterator[tuple[int, ...]]:
+        """The kernel's elements in row-major order."""
+        return itertools.product(*(range(axis.kernel) for axis in self.axes))
+
+    def reached_by(self, element: tuple[int, ...]) -> dict[int, tuple[int, Length, int]]:
+        """The padded input's slice that one kernel element reads, window by window: start, count and step."""
+        return {
+            position: (axis.dilation * e, axis.windows, axis.stride)
+            for position, axis, e in zip(self.spatial_axes, self.axes, element, strict=True)
+        }
 
     def pooled_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the pooled array, from the full shape of the input."""

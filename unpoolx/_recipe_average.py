@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from unpoolx._dtypes import accumulation_dtype
 from unpoolx._geometry import Geometry
 from unpoolx._layout import position_dtype
-from unpoolx._recipe_unpool import elements_of, padded_for_reading, reached_by, unpool_phases, unpool_strided
+from unpoolx._recipe_regions import over_regions
+from unpoolx._recipe_unpool import unpool_phases, unpool_strided
 
 if TYPE_CHECKING:
-    from unpoolx._backend import Backend
+    from unpoolx._backend import Backend, Span
 
 
 def spread(ops: Backend, x: Any, geometry: Geometry) -> Any:
@@ -28,11 +29,15 @@ def spread(ops: Backend, x: Any, geometry: Geometry) -> Any:
 def window_mean(ops: Backend, x: Any, geometry: Geometry) -> Any:
     """The mean of each window's real elements, summed in row-major order of the kernel."""
     dtype = ops.dtype(x)
-    x = padded_for_reading(ops, ops.cast(x, accumulation_dtype(dtype)), geometry)
-    total: Any = None
-    for element in elements_of(geometry):
-        here = ops.slice(x, reached_by(geometry, element))
-        total = here if total is None else total + here
+
+    def read(seen: Any, part: Geometry, _: Span) -> Any:
+        total: Any = None
+        for element in part.elements():
+            here = ops.slice(seen, part.reached_by(element))
+            total = here if total is None else total + here
+        return total
+
+    total = over_regions(ops, geometry, ops.cast(x, accumulation_dtype(dtype)), read)
     return ops.cast(_divided(ops, total, geometry), dtype)
 
 

@@ -1,7 +1,10 @@
-"""Max pooling with switches, from slices and comparisons: one algorithm for every backend.
+"""Max pooling with switches, from slices and comparisons, in two forms of one meaning.
 
-Separable: the last spatial axis is reduced first, then the ones before it, each keeping the smaller number on a
-tie. In that order the outcome is the row-major first maximum; the other order gets ties wrong.
+- By axes: the last spatial axis is reduced first, then the ones before it, each keeping the smaller number on a tie.
+  In that order the outcome is the row-major first maximum; the other order gets ties wrong.
+- By elements, where whole recipes are fused (`ops.fuses`): the kernel's elements in row-major order, region by region
+  (`_recipe_regions`), so that nothing is stored in between. A larger kernel goes by axes: its comparisons would be
+  made kernel by kernel instead of axis by axis.
 """
 
 from __future__ import annotations
@@ -12,9 +15,13 @@ from typing import TYPE_CHECKING, Any
 from unpoolx._dtypes import FLOAT_BITS, integer_range
 from unpoolx._geometry import Axis, Geometry, at_least_zero
 from unpoolx._layout import position_dtype
+from unpoolx._recipe_regions import Region, assemble, regions
 
 if TYPE_CHECKING:
     from unpoolx._backend import Backend
+
+# With more elements than this the axes are reduced one after the other, fused or not.
+FUSED_ELEMENTS = 64
 
 
 def order_key(ops: Backend, x: Any) -> Any:
@@ -37,6 +44,62 @@ def order_key(ops: Backend, x: Any) -> Any:
 
 def max_pool(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
     """The first greatest real element of each window, and its row-major number inside the window."""
+    fits = geometry.is_known and geometry.kernel_elements <= FUSED_ELEMENTS
+    if ops.fuses and not ops.exact_comparisons and fits:  # by elements, it is keys that are compared
+        return max_pool_by_elements(ops, geometry, x)
+    return max_pool_by_axes(ops, geometry, x)
+
+
+def max_pool_by_elements(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
+    """`max_pool` by a chain of comparisons over the elements of the kernel, for each region of windows."""
+    values, offsets = [], []
+    for region in regions(geometry):
+        value, offset = _reduce_region(ops, region, ops.slice(x, region.elements))
+        values.append((region, value))
+        offsets.append((region, ops.cast(offset, geometry.offset_dtype)))
+    return assemble(ops, geometry, values), assemble(ops, geometry, offsets)
+
+
+def _reduce_region(ops: Backend, region: Region, x: Any) -> tuple[Any, Any]:
+    geometry = region.geometry
+    key = None
+    if not region.is_inside:  # nothing compares below the fill; a float's key is above it
+        key = order_key(ops, x)
+        key = ops.pad(key, region.padding, integer_range(ops.dtype(key))[0])
+        x = ops.pad(x, region.padding, 0)
+    best_value = best_key = offset = None
+    for number, element in enumerate(geometry.elements()):
+        span = geometry.reached_by(element)
+        new_value = ops.slice(x, span)
+        new_key = order_key(ops, new_value) if key is None else ops.slice(key, span)
+        if best_key is None:
+            best_value, best_key, offset = new_value, new_key, ops.full_like(new_value, 0, "int32")
+            continue
+        better = new_key > best_key
+        if ops.dtype(x) not in FLOAT_BITS:
+            first = _first_of_all(ops, geometry, element, like=new_value)
+            better = better if first is None else better | first
+        best_value = ops.where(better, new_value, best_value)
+        best_key = ops.where(better, new_key, best_key)
+        offset = ops.where(better, ops.full((), number, "int32", like=offset), offset)
+    return best_value, offset
+
+
+def _first_of_all(ops: Backend, geometry: Geometry, element: tuple[int, ...], like: Any) -> Any:
+    """Where `element` is a window's first real one; None where it is no window's, or where each one's is element 0."""
+    if not any(axis.before for axis in geometry.axes):
+        return None
+    first = None
+    for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True):
+        if e and (e - 1) * axis.dilation >= axis.before:
+            return None
+        here = _first_here(ops, axis, position, e, like)
+        first = here if first is None else first & here
+    return first
+
+
+def max_pool_by_axes(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any]:
+    """`max_pool` one spatial axis after the other."""
     value, key, offset = x, (None if ops.exact_comparisons else order_key(ops, x)), None
     beats = _beats
     if key is None and ops.dtype(x) in FLOAT_BITS and ops.no_nan(x):
@@ -120,9 +183,11 @@ def _least(dtype: str) -> float | int:
 
 def _first_here(ops: Backend, axis: Axis, position: int, element: int, like: Any) -> Any:
     """Where along the axis a window's first real element is `element`; None where no window's is."""
-    if isinstance(axis.before, int) and (element - 1) * axis.dilation >= axis.before:
+    if element and isinstance(axis.before, int) and (element - 1) * axis.dilation >= axis.before:
         return None
     wide = position_dtype(ops, axis.size + axis.before)
     start = ops.arange(axis.windows, wide, like=like) * axis.stride - ops.length(axis.before, wide)
-    here = (start + element * axis.dilation >= 0) & (start + (element - 1) * axis.dilation < 0)
+    here = start + element * axis.dilation >= 0
+    if element:
+        here = here & (start + (element - 1) * axis.dilation < 0)
     return ops.along(here, position)

@@ -13,7 +13,6 @@ instead of assembling blocks (`unpool_strided`). None is visible in a result.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from unpoolx import _recipe_scatter
 from unpoolx._dtypes import accumulation_dtype
 from unpoolx._geometry import Axis, Geometry
 from unpoolx._layout import CHANNELS_LAST, product
+from unpoolx._recipe_regions import over_regions
 
 if TYPE_CHECKING:
     from unpoolx._backend import Backend, Span
@@ -52,11 +52,15 @@ def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool
         flat, restore = _flat_positions(ops, offsets, geometry)
         size = product(geometry.spatial_shape)
         return restore(_recipe_scatter.take(ops, _flatten(ops, x, geometry), flat, size, winners))
-    x = padded_for_reading(ops, x, geometry)
-    result = ops.full_like(offsets, 0, ops.dtype(x))
-    for number, element in enumerate(elements_of(geometry)):
-        here = ops.slice(x, reached_by(geometry, element))
-        result = ops.where(offsets == number, here, result)
+
+    def read(seen: Any, part: Geometry, windows: Span) -> Any:
+        numbers = ops.slice(offsets, windows)
+        result = ops.full_like(numbers, 0, ops.dtype(x))
+        for number, element in enumerate(part.elements()):
+            result = ops.where(numbers == number, ops.slice(seen, part.reached_by(element)), result)
+        return result
+
+    result = over_regions(ops, geometry, x, read)
     return ops.where(_winners(ops, offsets, geometry), result, ops.zero(result)) if winners else result
 
 
@@ -87,7 +91,7 @@ def _strides(geometry: Geometry) -> tuple[tuple[int, Span, Span | None], ...]:
     None stands for all windows, and elements that none reaches are left out.
     """
     found = []
-    for number, element in reversed(list(enumerate(elements_of(geometry)))):
+    for number, element in reversed(list(enumerate(geometry.elements()))):
         into, source, whole = {}, {}, True
         for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True):
             start = axis.dilation * e - axis.before
@@ -197,19 +201,6 @@ def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     return gather(ops, last, offsets, geometry, winners=False) == own
 
 
-def elements_of(geometry: Geometry) -> Iterator[tuple[int, ...]]:
-    """The kernel's elements in row-major order."""
-    return itertools.product(*(range(axis.kernel) for axis in geometry.axes))
-
-
-def reached_by(geometry: Geometry, element: tuple[int, ...]) -> dict[int, tuple[int, int, int]]:
-    """The padded input's slice that one kernel element reads, window by window."""
-    return {
-        position: (axis.dilation * e, axis.windows, axis.stride)
-        for position, axis, e in zip(geometry.spatial_axes, geometry.axes, element, strict=True)
-    }
-
-
 def _number(geometry: Geometry, element: tuple[int, ...]) -> int:
     number = 0
     for axis, e in zip(geometry.axes, element, strict=True):
@@ -243,15 +234,6 @@ def _crop(ops: Backend, x: Any, geometry: Geometry, rows: list[Any]) -> Any:
         padding[position] = (0, (axis.rows - n) * axis.stride)
         part[position] = (axis.before, axis.size, 1)
     return ops.slice(ops.pad(x, padding, 0), part)
-
-
-def padded_for_reading(ops: Backend, x: Any, geometry: Geometry) -> Any:
-    """x with zeros where windows reach beyond it."""
-    padding = {}
-    for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
-        needed = (axis.windows - 1) * axis.stride + axis.extent - axis.before - axis.size
-        padding[position] = (axis.before, (needed + abs(needed)) // 2)
-    return ops.pad(x, padding, 0)
 
 
 def _flatten(ops: Backend, x: Any, geometry: Geometry) -> Any:

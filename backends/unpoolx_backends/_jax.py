@@ -34,6 +34,7 @@ class JaxBackend(Backend):
     gradient = True
     forward_mode = True
     compiled = ("jit",)
+    fuses = True
 
     @property
     def version(self) -> str:

@@ -21,8 +21,8 @@ from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 
 _DTYPES = {name: tf.as_dtype(name) for name in ALL}
-# An eager call on an array of at least so many elements runs as one XLA program: below, compiling costs more than
-# the operations that it would fuse.
+# On arrays of at least so many elements, of a shape that is known, a call runs as one XLA program, eager or inside a
+# caller's graph: below, compiling costs more than the operations that it would fuse.
 COMPILED_ELEMENTS = 2**18
 PAD_AXES = 6
 """The most axes that tf.pad takes."""
@@ -267,7 +267,7 @@ class TensorflowBackend(Backend):
 
         @tf.custom_gradient
         def pooled(x: Array) -> Any:
-            values, offsets = self.fused(max_pool, geometry, x)
+            values, offsets = self._unrecorded(max_pool, geometry, x)
 
             def gradient(cotangent: Array, _: Any) -> Array:
                 return self.linear(Gather(geometry).adjoint, cotangent, offsets)
@@ -290,7 +290,7 @@ class TensorflowBackend(Backend):
             def gradient(cotangent: Array) -> Array:
                 return self.linear(linear_map.adjoint, cotangent, index)
 
-            return self.fused(apply_map, linear_map, x, index), gradient
+            return self._unrecorded(apply_map, linear_map, x, index), gradient
 
         with self.beside(x):
             result = mapped(x)
@@ -319,9 +319,14 @@ class TensorflowBackend(Backend):
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         first: Any = arrays[0]
         with self.beside(first):
-            if self.is_concrete(first) and first.shape.num_elements() >= COMPILED_ELEMENTS:
+            elements = [0 if array is None else array.shape.num_elements() for array in arrays]
+            if None not in elements and max(elements) >= COMPILED_ELEMENTS:
                 return _compiled(function, static)(*arrays)
             return function(self, static, *arrays)
+
+    def _unrecorded(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
+        """`fused` unseen by a tape: the rule around it is the derivative, and some loops inside have none."""
+        return self.fused(function, static, *(a if a is None else tf.stop_gradient(a) for a in arrays))
 
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
         with tf.GradientTape() as tape:
@@ -339,7 +344,14 @@ class TensorflowBackend(Backend):
         return tf.function(function, jit_compile=how == "xla", autograph=False)
 
 
+class XlaBackend(TensorflowBackend):
+    """The primitives inside a program that XLA compiles."""
+
+    fuses = True
+
+
 backend = TensorflowBackend()
+_xla = XlaBackend()
 
 
 def _is_of_rows(x: Array, index: Array) -> bool:
@@ -362,4 +374,4 @@ def _occurrence(slots: Array) -> Array:
 
 @lru_cache(maxsize=128)
 def _compiled(function: Callable[..., Any], static: Any) -> Any:
-    return tf.function(lambda *arrays: function(backend, static, *arrays), jit_compile=True, autograph=False)
+    return tf.function(lambda *arrays: function(_xla, static, *arrays), jit_compile=True, autograph=False)

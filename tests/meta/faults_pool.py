@@ -11,7 +11,7 @@ from unpoolx._backend import Array
 from unpoolx._dtypes import FLOAT_BITS, UNSIGNED
 from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather
-from unpoolx._recipe_unpool import elements_of, padded_for_reading, reached_by
+from unpoolx._recipe_regions import padded_for_reading
 
 POOL = "max-pool-chooses-the-first-maximum"
 
@@ -34,7 +34,7 @@ class Choosing(SoundNumpy):
     def elements(self, x: Array, geometry: Geometry) -> Array:
         """Every window's elements along a new first axis; zeros for padding."""
         padded = padded_for_reading(self, x, geometry)
-        return np.stack([self.slice(padded, reached_by(geometry, element)) for element in elements_of(geometry)])
+        return np.stack([self.slice(padded, geometry.reached_by(element)) for element in geometry.elements()])
 
     def real(self, x: Array, geometry: Geometry) -> Array:
         """Where `elements` are no padding."""
@@ -72,7 +72,7 @@ class TiesInColumnOrder(Choosing):
 
     def choose(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
         _, ties = self.ties(x, geometry)
-        order = np.lexsort(np.array(list(elements_of(geometry))).T)  # the last axis counts most
+        order = np.lexsort(np.array(list(geometry.elements())).T)  # the last axis counts most
         return self.chosen(x, geometry, order[np.argmax(ties[order], axis=0)])
 
 
