@@ -104,10 +104,11 @@ def max_pool_by_axes(ops: Backend, geometry: Geometry, x: Any) -> tuple[Any, Any
     beats = _beats
     if key is None and ops.dtype(x) in FLOAT_BITS and ops.no_nan(x):
         beats = _is_greater
-    weight = 1
+    weight, counted = 1, "int32" if ops.counts_wide else geometry.offset_dtype
     for position, axis in zip(reversed(geometry.spatial_axes), reversed(geometry.axes), strict=True):
-        value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, geometry.offset_dtype, beats)
+        value, key, offset = _reduce(ops, axis, position, value, key, offset, weight, counted, beats)
         weight *= axis.kernel
+    offset = ops.cast(offset, geometry.offset_dtype) if counted != geometry.offset_dtype else offset
     if geometry.axes[0].kernel == 1:  # nothing was compared at last: these are views, of x or of more than they show
         return ops.copy(value), ops.copy(offset)
     return value, offset
