@@ -25,6 +25,9 @@ def _span(x: Array, span: Span) -> tuple[slice, ...]:
         index[axis] = slice(start, start + (count - 1) * step + 1, step)
     return tuple(index)
 
+# Not in the oldest releases, whose exported programs have no standard operators here.
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
 
 class Primitives(Backend):
     """Tensors, written slice by slice in eager mode and assembled from comparisons in compiled code."""
@@ -152,6 +155,8 @@ class Primitives(Backend):
         layout = FLOAT_BITS.get(self.dtype(x))
         if layout is None:
             return x
+        if _is_exporting():  # no standard operator of ONNX reads bits
+            return torch.where(x == 0, x.abs(), x)
         # By bits: a compiler may drop an addition of zero.
         return torch.where(self.bits(x.contiguous()) == layout.negative_zero, torch.zeros_like(x), x)
 
