@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import BACKENDS, CASES, Harness, UnavailableError
+from harness import BACKENDS, CASES, Harness, UnavailableError, set_up
 
 from unpoolx.testing.pytest_plugin import add_device_option
 
@@ -43,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rule(*names): the rules of docs/semantics.md that the test holds")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_CaseCount(), "unpoolx-case-count")
+
+
+@pytest.fixture(scope="session")
+def frameworks() -> None:
+    """Their devices and threads as every test has them: an example may be the first to start one."""
+    set_up()
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

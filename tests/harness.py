@@ -23,7 +23,7 @@ class UnavailableError(Exception):
 
 
 @cache
-def _set_up() -> None:
+def set_up() -> None:
     """Every installed framework, imported in one order and held to two threads.
 
     Order: TensorFlow first, as PyTorch and JAX tolerate it in the process and the reverse is not tested upstream.
@@ -59,7 +59,7 @@ class Harness:
         """The backend of a name on a device, or `UnavailableError` with the reason."""
         if not importlib.util.find_spec(FRAMEWORKS[name]):
             raise UnavailableError(f"{FRAMEWORKS[name]} is not installed")
-        _set_up()
+        set_up()
         if device == "cuda":
             if name == "numpy":
                 raise UnavailableError("NumPy has no CUDA device")

@@ -11,6 +11,8 @@ import pytest
 
 import unpoolx
 
+pytestmark = pytest.mark.usefixtures("frameworks")
+
 MODULES = ["unpoolx", *(f"unpoolx.{module.name}" for module in pkgutil.iter_modules(unpoolx.__path__))]
 LAYERS = {"torch": "torch", "keras": "keras", "nnx": "flax"}
 FUNCTIONS = [
