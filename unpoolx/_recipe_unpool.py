@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Overlapping kernels of more elements go through numbers: an unrolled list of comparisons grows with the kernel.
 UNROLLED_ELEMENTS = 64
+# With more pairs of kernel elements that two windows can share, the winners are found by unpooling window numbers.
+COMPARED_PAIRS = 64
 
 
 def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str) -> Any:
@@ -191,7 +193,46 @@ def spatial_positions(ops: Backend, offsets: Any, geometry: Geometry, dtype: str
 
 
 def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
-    """Where no later window names the same element: found by unpooling every window's own number."""
+    """Where no later window names the same element."""
+    if geometry.kernel_elements > UNROLLED_ELEMENTS:
+        return _last_of_all(ops, offsets, geometry)
+    rivals = _rivals(geometry)
+    if len(rivals) > COMPARED_PAIRS:
+        return _last_of_all(ops, offsets, geometry)
+    reach = {
+        position: max((abs(shift[i]) for _, shift, _ in rivals), default=0)
+        for i, position in enumerate(geometry.spatial_axes)
+    }
+    padded = ops.pad(offsets, {position: (n, n) for position, n in reach.items()}, 255)  # names no element
+    lost: Any = None
+    for number, shift, other in rivals:
+        later = {
+            position: (reach[position] + m, axis.windows, 1)
+            for position, axis, m in zip(geometry.spatial_axes, geometry.axes, shift, strict=True)
+        }
+        here = (offsets == number) & (ops.slice(padded, later) == other)
+        lost = here if lost is None else lost | here
+    return offsets >= 0 if lost is None else ~lost
+
+
+@lru_cache(maxsize=256)
+def _rivals(geometry: Geometry) -> list[tuple[int, tuple[int, ...], int]]:
+    """The ways in which a later window names the element of a window: number, windows further on, number there."""
+    found = []
+    for element in geometry.elements():
+        shared = []  # along each axis the windows that cover the element, and what it is to them
+        for axis, e in zip(geometry.axes, element, strict=True):
+            others = [(divmod(axis.dilation * (e - o), axis.stride), o) for o in range(axis.kernel)]
+            shared.append([(shift, o) for (shift, between), o in others if not between])
+        for windows in itertools.product(*shared):
+            shift = tuple(shift for shift, _ in windows)
+            if shift > (0,) * len(shift):  # later in row-major order
+                found.append((_number(geometry, element), shift, _number(geometry, tuple(o for _, o in windows))))
+    return found
+
+
+def _last_of_all(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
+    """`_winners` by unpooling every window's own number."""
     count = product(geometry.windows)
     own = ops.reshape(ops.arange(count, "int32", like=offsets), list(geometry.windows))
     if geometry.window.data_format == CHANNELS_LAST:
