@@ -196,12 +196,12 @@ def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     """Where no later window names the same element."""
     if geometry.kernel_elements > UNROLLED_ELEMENTS:
         return _last_of_all(ops, offsets, geometry)
-    rivals = _rivals(geometry)
+    rivals = _rivals(tuple((axis.kernel, axis.stride, axis.dilation) for axis in geometry.axes))
     if len(rivals) > COMPARED_PAIRS:
         return _last_of_all(ops, offsets, geometry)
     reach = {
-        position: max((abs(shift[i]) for _, shift, _ in rivals), default=0)
-        for i, position in enumerate(geometry.spatial_axes)
+        position: axis.dilation * (axis.kernel - 1) // axis.stride
+        for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True)
     }
     padded = ops.pad(offsets, {position: (n, n) for position, n in reach.items()}, 255)  # names no element
     lost: Any = None
@@ -216,18 +216,28 @@ def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _rivals(geometry: Geometry) -> list[tuple[int, tuple[int, ...], int]]:
-    """The ways in which a later window names the element of a window: number, windows further on, number there."""
+def _rivals(axes: tuple[tuple[int, int, int], ...]) -> list[tuple[int, tuple[int, ...], int]]:
+    """The ways in which a later window names the element of a window: number, windows further on, number there.
+
+    Of each axis: kernel, stride, dilation. Lengths are left out, since a framework's scalar is no key.
+    """
+
+    def number(element: tuple[int, ...]) -> int:
+        total = 0
+        for (kernel, _, _), e in zip(axes, element, strict=True):
+            total = total * kernel + e
+        return total
+
     found = []
-    for element in geometry.elements():
+    for element in itertools.product(*(range(kernel) for kernel, _, _ in axes)):
         shared = []  # along each axis the windows that cover the element, and what it is to them
-        for axis, e in zip(geometry.axes, element, strict=True):
-            others = [(divmod(axis.dilation * (e - o), axis.stride), o) for o in range(axis.kernel)]
+        for (kernel, stride, dilation), e in zip(axes, element, strict=True):
+            others = [(divmod(dilation * (e - o), stride), o) for o in range(kernel)]
             shared.append([(shift, o) for (shift, between), o in others if not between])
         for windows in itertools.product(*shared):
             shift = tuple(shift for shift, _ in windows)
             if shift > (0,) * len(shift):  # later in row-major order
-                found.append((_number(geometry, element), shift, _number(geometry, tuple(o for _, o in windows))))
+                found.append((number(element), shift, number(tuple(o for _, o in windows))))
     return found
 
 
