@@ -1,6 +1,11 @@
-"""What the tests of the command line share."""
+"""What tests of the command line, and of programs in processes of their own, share."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +19,12 @@ def assert_fails(code: int, captured: pytest.CaptureFixture[str], *expected: str
     assert err.count("\n") == 1, err
     for part in expected:
         assert part in err, f"expected {part!r} in: {err}"
+
+
+def run_alone(program: str, cwd: Path, **environment: str) -> str:
+    """The output of a program in a process of its own."""
+    variables = {**os.environ, **environment}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

@@ -18,6 +18,14 @@ FRAMEWORKS = {"numpy": "numpy", "tf": "tensorflow", "jax": "jax", "torch": "torc
 CASES: Counter[str] = Counter()
 
 
+WINDOWS: dict[str, dict[str, Any]] = {
+    "blocks": {"kernel_size": 2},
+    "overlap": {"kernel_size": 3, "stride": 2, "padding": "SAME"},
+    "numbers": {"kernel_size": 9, "stride": 3},
+}
+"""One window for each form of unpooling."""
+
+
 class UnavailableError(Exception):
     """This backend cannot run here; the message is the reason to skip."""
 

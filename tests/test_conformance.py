@@ -87,6 +87,24 @@ class TestJax(OurBackend):
     examples = CHOSEN["jax"]
 
 
+class TestJaxOneDevice(OurBackend):
+    """JAX as it is with one device, where its programs go region by region."""
+
+    backend = "jax"
+    examples = 8
+    levels = ("forward", "overlap", "gradient")
+
+    @pytest.fixture(autouse=True)
+    def _fuse(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        import jax
+        from unpoolx_backends._jax import JaxBackend
+
+        monkeypatch.setattr(JaxBackend, "fuses", True)
+        jax.clear_caches()  # programs of the other form
+        yield
+        jax.clear_caches()
+
+
 class TestTorch(OurBackend):
     """Every law on PyTorch."""
 

@@ -140,6 +140,18 @@ MEMORIES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _moved(x: Any, switches: unpoolx.Switches, dx: Any, dy: Any) -> list[Any]:
+    """What is read and unpooled by switches, and the gradients of unpooling where floats have them."""
+    import torch
+
+    found = [unpoolx.gather(x, switches), *(unpoolx.unpool(dy, switches, overlap=o) for o in ("last", "sum"))]
+    if x.is_floating_point():
+        for overlap in ("last", "sum"):
+            leaf = dy.detach().requires_grad_()
+            found.append(torch.autograd.grad(unpoolx.unpool(leaf, switches, overlap=overlap), leaf, dx)[0])
+    return found
+
+
 @pytest.mark.rule("U5", "L7")
 @pytest.mark.parametrize("on_framework", ["torch"], indirect=True)
 @pytest.mark.parametrize("memory", MEMORIES)
@@ -158,26 +170,14 @@ def test_every_memory_gives_the_recipes_bits(
         x = laid(torch.from_numpy(_filled(random, (2, 9, 12, 34), "int8" if dtype == "int8" else "float32")))
         x = laid(x.to(getattr(torch, dtype)))
         y, switches = unpoolx.max_pool(x, kernel, stride, padding, data_format="channels_first")
-        results = [y, switches.offsets, unpoolx.gather(x, switches)]
         dx, dy = laid(torch.ones_like(x).cumsum(-1).to(x.dtype)), laid(y)
-        results += [unpoolx.unpool(dy, switches, overlap=overlap) for overlap in ("last", "sum")]
-        if x.is_floating_point():
-            for overlap in ("last", "sum"):
-                leaf = dy.detach().requires_grad_()
-                out = unpoolx.unpool(leaf, switches, overlap=overlap)
-                results.append(torch.autograd.grad(out, leaf, dx)[0])
+        results = [y, switches.offsets, *_moved(x, switches, dx, dy)]
         with monkeypatch.context() as plain:
             plain.setattr(_fused, "ENABLED", False)
             plain.setattr(_torch_native, "ENABLED", False)
             expected = [*unpoolx.max_pool(x.contiguous(), kernel, stride, padding, data_format="channels_first")]
             offsets = unpoolx.Switches.trusted(expected[1].offsets, switches.window, switches.spatial_shape)
-            expected = [expected[0], offsets.offsets, unpoolx.gather(x, offsets)]
-            expected += [unpoolx.unpool(dy, offsets, overlap=overlap) for overlap in ("last", "sum")]
-            if x.is_floating_point():
-                for overlap in ("last", "sum"):
-                    leaf = dy.detach().requires_grad_()
-                    out = unpoolx.unpool(leaf, offsets, overlap=overlap)
-                    expected.append(torch.autograd.grad(out, leaf, dx)[0])
+            expected = [expected[0], offsets.offsets, *_moved(x, offsets, dx, dy)]
         for number, (one, other) in enumerate(zip(results, expected, strict=True)):
             what = f"result {number}, {dtype} {memory} by {way}, kernel {kernel}"
             assert_same_bits(on_framework.numpy(one.detach()), on_framework.numpy(other.detach()), what=what)

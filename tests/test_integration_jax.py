@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from harness import Harness
+from commands import run_alone
+from harness import WINDOWS, Harness
 
 import unpoolx
 from unpoolx.testing.compare import assert_same_bits
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
-
-WINDOWS: dict[str, dict[str, Any]] = {
-    "blocks": {"kernel_size": 2},
-    "overlap": {"kernel_size": 3, "stride": 2, "padding": "SAME"},
-    "numbers": {"kernel_size": 9, "stride": 3},
-}
 
 # Eight devices have to be asked for before JAX starts, so this runs in a process of its own.
 SHARDED = """
@@ -65,15 +57,6 @@ for window in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": "S
 assert seen == {"collective-permute"}, "the words of the program's text would be seen"
 print("done")
 """
-
-
-def run_alone(program: str, cwd: Path, **environment: str) -> str:
-    """The output of a program in a process of its own."""
-    variables = {**os.environ, **environment}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.fixture(autouse=True)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from harness import Harness
+from commands import run_alone
+from harness import WINDOWS, Harness
 
 import unpoolx
 from unpoolx.testing.compare import assert_same_bits
 
 tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
-
-WINDOWS: dict[str, dict[str, Any]] = {
-    "blocks": {"kernel_size": 2},
-    "overlap": {"kernel_size": 3, "stride": 2, "padding": "SAME"},
-    "numbers": {"kernel_size": 9, "stride": 3},
-}
 
 # Two devices have to be asked for before TensorFlow starts, so this runs in a process of its own.
 REPLICAS = """
@@ -145,15 +136,5 @@ def in_lite(concrete: Any, arguments: list[np.ndarray]) -> list[np.ndarray]:
     return [interpreter.get_tensor(place["index"]) for place in interpreter.get_output_details()]
 
 
-def test_two_replicas_give_the_bits_of_one(on):
-    source = Path(unpoolx.__file__).parents[1]
-    path = os.pathsep.join([str(source), str(source / "backends"), os.environ.get("PYTHONPATH", "")])
-    ran = subprocess.run(
-        [sys.executable, "-c", REPLICAS],
-        env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.stdout.endswith("replicas agree\n"), ran.stdout + ran.stderr
+def test_two_replicas_give_the_bits_of_one(on, tmp_path):
+    assert run_alone(REPLICAS, tmp_path).split() == ["replicas", "agree"]

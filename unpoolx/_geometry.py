@@ -47,6 +47,11 @@ class Axis:
         """The stride-long blocks that cover the axis and its leading padding."""
         return (self.before + self.size + self.stride - 1) // self.stride
 
+    @property
+    def reach(self) -> int:
+        """The most windows that lie between two that share an element, the second one included."""
+        return self.dilation * (self.kernel - 1) // self.stride
+
     def terms(self, phase: int) -> tuple[Term, ...]:
         """The kernel elements that reach output elements of `phase`, in ascending order of their windows."""
         found = []

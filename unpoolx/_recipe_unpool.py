@@ -136,10 +136,9 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
 
     With `offsets` None, every element of a window receives its value.
     """
-    padding, shape = {}, ops.shape(x)
+    padding, shape, kernels = {}, ops.shape(x), [axis.kernel for axis in geometry.axes]
     for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
-        longest = axis.dilation * (axis.kernel - 1) // axis.stride
-        padding[position] = (longest, axis.rows - shape[position])  # by x's own name of its length, as in blocks
+        padding[position] = (axis.reach, axis.rows - shape[position])  # by x's own name of its length, as in blocks
     x = ops.pad(x, padding, 0)
     if offsets is not None:
         offsets = ops.pad(offsets, padding, 255)  # the kernel has fewer elements here, so it names none
@@ -147,7 +146,7 @@ def unpool_phases(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry,
     def phase(*phases: int) -> Any:
         total = None
         for terms in itertools.product(*(a.terms(p) for a, p in zip(geometry.axes, phases, strict=True))):
-            number = _number(geometry, tuple(term.element for term in terms))
+            number = _number(kernels, tuple(term.element for term in terms))
             part = {
                 position: (padding[position][0] - term.shift, axis.rows, 1)
                 for position, axis, term in zip(geometry.spatial_axes, geometry.axes, terms, strict=True)
@@ -199,15 +198,14 @@ def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     rivals = _rivals(tuple((axis.kernel, axis.stride, axis.dilation) for axis in geometry.axes))
     if len(rivals) > COMPARED_PAIRS:
         return _last_of_all(ops, offsets, geometry)
-    reach = {
-        position: axis.dilation * (axis.kernel - 1) // axis.stride
-        for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True)
+    padding = {
+        position: (axis.reach, axis.reach) for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True)
     }
-    padded = ops.pad(offsets, {position: (n, n) for position, n in reach.items()}, 255)  # names no element
+    padded = ops.pad(offsets, padding, 255)  # names no element
     lost: Any = None
     for number, shift, other in rivals:
         later = {
-            position: (reach[position] + m, axis.windows, 1)
+            position: (axis.reach + m, axis.windows, 1)
             for position, axis, m in zip(geometry.spatial_axes, geometry.axes, shift, strict=True)
         }
         here = (offsets == number) & (ops.slice(padded, later) == other)
@@ -221,15 +219,8 @@ def _rivals(axes: tuple[tuple[int, int, int], ...]) -> list[tuple[int, tuple[int
 
     Of each axis: kernel, stride, dilation. Lengths are left out, since a framework's scalar is no key.
     """
-
-    def number(element: tuple[int, ...]) -> int:
-        total = 0
-        for (kernel, _, _), e in zip(axes, element, strict=True):
-            total = total * kernel + e
-        return total
-
-    found = []
-    for element in itertools.product(*(range(kernel) for kernel, _, _ in axes)):
+    found, kernels = [], [kernel for kernel, _, _ in axes]
+    for element in itertools.product(*map(range, kernels)):
         shared = []  # along each axis the windows that cover the element, and what it is to them
         for (kernel, stride, dilation), e in zip(axes, element, strict=True):
             others = [(divmod(dilation * (e - o), stride), o) for o in range(kernel)]
@@ -237,7 +228,8 @@ def _rivals(axes: tuple[tuple[int, int, int], ...]) -> list[tuple[int, tuple[int
         for windows in itertools.product(*shared):
             shift = tuple(shift for shift, _ in windows)
             if shift > (0,) * len(shift):  # later in row-major order
-                found.append((number(element), shift, number(tuple(o for _, o in windows))))
+                other = tuple(o for _, o in windows)
+                found.append((_number(kernels, element), shift, _number(kernels, other)))
     return found
 
 
@@ -252,10 +244,11 @@ def _last_of_all(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     return gather(ops, last, offsets, geometry, winners=False) == own
 
 
-def _number(geometry: Geometry, element: tuple[int, ...]) -> int:
+def _number(kernels: list[int], element: tuple[int, ...]) -> int:
+    """The row-major number of a kernel element, from the kernel's lengths."""
     number = 0
-    for axis, e in zip(geometry.axes, element, strict=True):
-        number = number * axis.kernel + e
+    for kernel, e in zip(kernels, element, strict=True):
+        number = number * kernel + e
     return number
 
 

@@ -34,11 +34,18 @@ class JaxBackend(Backend):
     gradient = True
     forward_mode = True
     compiled = ("jit",)
-    fuses = True
 
     @property
     def version(self) -> str:
         return jax.__version__
+
+    @property
+    def fuses(self) -> bool:  # type: ignore[override]  # what is an attribute elsewhere is asked for here
+        """With one device. With more, an array may be sharded in space, of which a trace sees nothing.
+
+        Then the parts of a padded array are exchanged between neighbours, where regions would be gathered.
+        """
+        return jax.device_count() == 1
 
     def devices(self) -> tuple[str, ...]:
         return tuple(map(_name, jax.devices()))

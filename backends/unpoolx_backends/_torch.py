@@ -25,6 +25,7 @@ def _span(x: Array, span: Span) -> tuple[slice, ...]:
         index[axis] = slice(start, start + (count - 1) * step + 1, step)
     return tuple(index)
 
+
 # Not in the oldest releases, whose exported programs have no standard operators here.
 _is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
 

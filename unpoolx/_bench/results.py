@@ -44,12 +44,6 @@ class Measured:
         """The floor, if it could be measured."""
         return next(iter(self.measured("floor")), None)
 
-    def way(self, group: str, name: str) -> Outcome | None:
-        """The way of a group whose name begins so, if it was measured; `unpoolx` stands for the fastest of ours."""
-        if name == "unpoolx":
-            return self.ours(group)
-        return next((o for o in self.measured("own", group) if o.name.startswith(name)), None)
-
     def measured(self, kind: Kind, group: str | None = None) -> list[Outcome]:
         """The ways of a kind that were measured, in all groups or in one."""
         return [

@@ -25,7 +25,14 @@ Shape = tuple[Any, ...]
 class _Layer(keras.layers.Layer):
     """What the two layers share: the window in Keras' words."""
 
-    def __init__(self, pool_size: Any, strides: Any, padding: Any, data_format: str | None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        pool_size: int | tuple[int, ...] = 2,
+        strides: int | tuple[int, ...] | None = None,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         rule = padding.upper() if isinstance(padding, str) else padding
         if rule not in ("VALID", "SAME"):
@@ -73,16 +80,6 @@ class MaxPooling(_Layer):
         >>> values.shape, offsets.dtype, restored.shape
         ((None, 14, 14, 3), 'uint8', (None, 28, 28, 3))
     """
-
-    def __init__(
-        self,
-        pool_size: int | tuple[int, ...] = 2,
-        strides: int | tuple[int, ...] | None = None,
-        padding: str = "valid",
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(pool_size, strides, padding, data_format, **kwargs)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pool: `(values, offsets)`."""
