@@ -10,7 +10,13 @@ import pytest
 pytestmark = pytest.mark.usefixtures("frameworks")
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+
+
+def name_of(page: Path) -> str:
+    """Its path from the top."""
+    return page.relative_to(ROOT).as_posix()
+
 
 PARSER = doctest.DocTestParser()
 
@@ -24,22 +30,26 @@ def failures(text: str, name: str) -> list[str]:
     return report
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_examples_of_the_page_print_what_it_says(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if ">>> " not in text:
-        pytest.skip(f"{page.name} has no example")
+        pytest.skip(f"{name_of(page)} has no example")
     for line, framework in (
         ('backend="torch"', "torch"),
         ('backend="tf"', "tensorflow"),
         ('backend="jax"', "jax"),
         (">>> import torch", "torch"),
+        (">>> import numpy as np, tensorflow", "tensorflow"),
+        (">>> import jax", "jax"),
+        (">>> from onnx import", "onnx"),
+        (">>> import numpy as np, onnxruntime", "onnxruntime"),
         (">>> import keras", "keras"),
         (">>> from flax", "flax"),
     ):
         if line in text:
-            pytest.importorskip(framework, reason=f"an example of {page.name} uses it")
-    report = failures(text, page.name)
+            pytest.importorskip(framework, reason=f"an example of {name_of(page)} uses it")
+    report = failures(text, name_of(page))
     assert not report, "".join(report)
 
 
@@ -64,9 +74,9 @@ def test_the_first_screen_of_the_readme_has(needed: str) -> None:
     assert any(needed in line for line in first_screen), f"not in the first 40 lines of README.md: {needed}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_relative_links_of_the_page_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = [part.partition(")")[0].partition("#")[0] for part in text.split("](")[1:]]
     missing = [t for t in targets if t and "://" not in t and not (page.parent / t).exists()]
-    assert not missing, f"{page.name} links to files that are not there: {missing}"
+    assert not missing, f"{name_of(page)} links to files that are not there: {missing}"

@@ -18,7 +18,7 @@ from unpoolx._layout import (
 )
 from unpoolx._maps import Scatter
 from unpoolx._registry import backend_of, get_backend
-from unpoolx._window import lengths
+from unpoolx._window import lengths, plain_shape
 
 
 def unpool(
@@ -62,6 +62,7 @@ def unpool(
 
 
 def _full_shape(output_shape: Any) -> tuple[int, ...]:
+    output_shape = plain_shape(output_shape)
     if not isinstance(output_shape, (tuple, list)):
         raise TypeError(f"output_shape: expected the full shape of the result, a tuple; got {output_shape!r}")
     shape = lengths(output_shape, "output_shape", 0)

@@ -27,8 +27,16 @@ def whole_number(value: object, what: str, at_least: int) -> int:
     raise TypeError(f"{what}: expected an integer >= {at_least}; got {type(value).__name__}: {value!r}")
 
 
+def plain_shape(value: Any) -> Any:
+    """TensorFlow's `x.shape` as the tuple that it is elsewhere, where its rank is known; all else as it is."""
+    if type(value).__name__ == "TensorShape" and value.rank is not None:
+        return tuple(value)
+    return value
+
+
 def lengths(value: object, what: str, at_least: int) -> tuple[int, ...]:
     """A shape as a tuple of ints, or an error that names it."""
+    value = plain_shape(value)
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{what}: expected a tuple of integers >= {at_least}; got {type(value).__name__}: {value!r}")
     return tuple(whole_number(n, f"{what}[{i}]", at_least) for i, n in enumerate(value))
