@@ -462,3 +462,20 @@ def test_caffes_masks_of_nothing_are_refused() -> None:
         Switches.from_indices(mask.astype(np.int64), window, x.shape, index_format="spatial")
     with pytest.raises(TypeError, match="indices"):
         Switches.from_indices(mask, window, x.shape, index_format="spatial")
+
+
+def test_jax_drops_clamps_and_cuts_off_where_we_say_so() -> None:
+    jnp = pytest.importorskip("jax.numpy", reason="jax is not installed")
+    set_up()
+    x = jnp.arange(3, dtype=jnp.float32)
+    assert x.at[5].set(9.0).tolist() == [0, 1, 2], "out of range, JAX no longer drops an update"
+    assert x[5] == 2, "out of range, JAX no longer reads the nearest element"
+    with pytest.warns(FutureWarning):
+        assert jnp.arange(3).at[0].set(1.5).tolist() == [1, 1, 2], "JAX no longer cuts a fraction off"
+    found = jnp.array([[1, np.nan, 3, np.nan], [-0.0, 0.0, -1, 0.0]], jnp.float32)
+    assert jnp.argmax(found, axis=-1).tolist() == [1, 0]
+    for update in (lambda: unpoolx.at(x)[5].set(9.0), unpoolx.at(x)[5].get):
+        with pytest.raises(IndexError):
+            update()
+    with pytest.raises(TypeError):
+        unpoolx.at(jnp.arange(3))[0].set(1.5)
