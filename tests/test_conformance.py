@@ -78,6 +78,8 @@ class TestTensorflowXla(OurBackend):
         from unpoolx_backends import _tensorflow
 
         monkeypatch.setattr(_tensorflow, "COMPILED_ELEMENTS", 1)
+        monkeypatch.setattr(_tensorflow, "MOST_PROGRAMS", 10**6)
+        monkeypatch.setattr(_tensorflow, "_programs", {})
 
 
 class TestJax(OurBackend):

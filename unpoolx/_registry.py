@@ -65,6 +65,9 @@ _SPELLINGS = {"tensorflow": "tf", "pytorch": "torch"}
 # The top-level packages whose classes can be a framework's arrays.
 _PACKAGES = {"numpy": "numpy", "tensorflow": "tf", "jax": "jax", "jaxlib": "jax", "torch": "torch"}
 
+MOST_TYPES = 256
+"""So many classes of arrays are remembered; more are forgotten, all at once."""
+
 _loaded: dict[str, Backend] = {}
 _registered: list[Backend] = []
 _by_type: dict[type, Backend] = {}
@@ -264,33 +267,50 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
         TypeError: x is no backend's array.
     """
     cls = type(x)
-    found = _by_type.get(cls)
+    if cls.__module__.partition(".")[0] == "torch" and not _registered and _is_compiling():
+        # A program that has seen `_by_type` would be compiled again after the first array of each other framework.
+        found: Backend | None = _load_torch()
+    else:
+        found = _by_type.get(cls)
     if found is not None and found.is_array(x):  # one class may be dense or sparse
         return found
     if isinstance(x, (list, tuple, bool, int, float, complex)):
         return None
     for backend in _registered:
         if backend.is_array(x):
-            _by_type[cls] = backend
+            _remember(cls, backend)
             return backend
     for base in cls.__mro__:
         name = _PACKAGES.get(base.__module__.partition(".")[0])
         if name is not None:
             backend = load(name)
             if backend.is_array(x):
-                _by_type[cls] = backend
+                _remember(cls, backend)
                 if name == "numpy":
                     _load_imported()
                 return backend
     for name in _plugins():
         plugin = None if name in _KNOWN or name in _SPELLINGS else _usable(name)
         if plugin is not None and plugin.is_array(x):
-            _by_type[cls] = plugin
+            _remember(cls, plugin)
             return plugin
     raise TypeError(
         f"{what}: expected a dense array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list "
         f"of numbers; got {cls.__module__}.{cls.__qualname__}{_layout(x)}"
     )
+
+
+def _is_compiling() -> bool:
+    """Whether PyTorch's tracer runs this; only where there is one of its tensors."""
+    import torch
+
+    return bool(torch.compiler.is_compiling())
+
+
+def _remember(cls: type, backend: Backend) -> None:
+    if len(_by_type) >= MOST_TYPES:
+        _by_type.clear()
+    _by_type[cls] = backend
 
 
 def _usable(name: str) -> Backend | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,11 @@ _DTYPES = {name: tf.as_dtype(name) for name in ALL}
 # On arrays of at least so many elements, of a shape that is known, a call runs as one XLA program, eager or inside a
 # caller's graph: below, compiling costs more than the operations that it would fuse.
 COMPILED_ELEMENTS = 2**18
+MOST_PROGRAMS = 256
+"""So many programs are compiled in a process: TensorFlow keeps each for good, about 0.3 MB, even when it is forgotten.
+
+Each serves one shape. Calls on further shapes run as plain operations, as a stream of images of ever new sizes does.
+"""
 PAD_AXES = 6
 """The most axes that tf.pad takes."""
 
@@ -322,7 +326,9 @@ class TensorflowBackend(Backend):
         with self.beside(first):
             elements = [0 if array is None else array.shape.num_elements() for array in arrays]
             if None not in elements and max(elements) >= COMPILED_ELEMENTS:
-                return _compiled(function, static)(*arrays)
+                program = _program(function, static, arrays)
+                if program is not None:
+                    return program(*arrays)
             return function(self, static, *arrays)
 
     def _unrecorded(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
@@ -380,6 +386,14 @@ def _occurrence(slots: Array) -> Array:
     return tf.scatter_nd(order[:, None], ranks, tf.shape(slots))
 
 
-@lru_cache(maxsize=128)
-def _compiled(function: Callable[..., Any], static: Any) -> Any:
-    return tf.function(lambda *arrays: function(_xla, static, *arrays), jit_compile=True, autograph=False)
+_programs: dict[Any, Any] = {}
+
+
+def _program(function: Callable[..., Any], static: Any, arrays: tuple[Array | None, ...]) -> Any:
+    """The call as one XLA program, the same for arrays of the same shapes and dtypes; None where there are too many."""
+    key = (function, static, *(a if a is None else (a.dtype, *a.shape.as_list()) for a in arrays))
+    found = _programs.get(key)
+    if found is None and len(_programs) < MOST_PROGRAMS:
+        found = tf.function(lambda *given: function(_xla, static, *given), jit_compile=True, autograph=False)
+        _programs[key] = found
+    return found
