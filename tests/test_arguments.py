@@ -675,6 +675,20 @@ def test_import_and_use_with_numpy_load_no_framework() -> None:
     assert out.splitlines() == ["[]", "[]"]
 
 
+def test_import_loads_little_beyond_what_numpy_has_loaded() -> None:
+    """What only errors and plugins need waits for them: it took longer to load than unpoolx itself."""
+    out = fresh_python(
+        """
+        import sys, numpy
+        before = set(sys.modules)
+        import unpoolx
+        print(*sorted(name for name in set(sys.modules) - before if not name.startswith("unpoolx")))
+        """
+    )
+    few = {"__future__", "abc", "contextlib", "copy", "dataclasses", "functools", "importlib._abc", "importlib.util"}
+    assert set(out.split()) <= few | {"inspect", "itertools", "math", "operator", "struct", "typing", "warnings"}
+
+
 @pytest.mark.rule("B7")
 @pytest.mark.parametrize("name", [b for b in BACKENDS if b != "numpy"])
 def test_a_backend_loads_its_own_framework_and_no_other(name: str) -> None:

@@ -17,7 +17,6 @@ They mean the same in both data formats and for any spatial rank. Several batch 
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,8 @@ def parse_index_format(index_format: object, allowed: tuple[str, ...] = FORMATS)
             f"index_format: expected one of {', '.join(map(repr, allowed))}; got {type(index_format).__name__}"
         )
     if index_format not in allowed:
+        import difflib
+
         close = difflib.get_close_matches(index_format, allowed, n=1)
         hint = f". Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"index_format: expected one of {', '.join(map(repr, allowed))}; got {index_format!r}{hint}")

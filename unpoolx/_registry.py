@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unpoolx._backend import MEMBERS, Backend, is_backend
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 ENTRY_POINT_GROUP = "unpoolx.backends"
 
@@ -177,6 +178,8 @@ def _load_known(known: Known) -> Backend:
 
 def _plugins() -> dict[str, list[metadata.EntryPoint]]:
     """The entry points of each name; more than one where two distributions took it."""
+    from importlib import metadata  # half of the time that `import unpoolx` took, and many programs have no plugin
+
     found: dict[str, list[metadata.EntryPoint]] = {}
     for entry in metadata.entry_points(group=ENTRY_POINT_GROUP):
         found.setdefault(entry.name, []).append(entry)
@@ -203,6 +206,8 @@ def _load_plugin(name: str) -> Backend:
     plugins = _plugins()
     if name not in plugins:
         names = [known.name for known in TABLE if importlib.util.find_spec(known.framework)] + list(plugins)
+        import difflib
+
         close = difflib.get_close_matches(name, [*names, *_KNOWN, *_SPELLINGS], n=1)
         hint = f". Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"backend: expected one of {', '.join(map(repr, names))}; got {name!r}{hint}")

@@ -63,8 +63,12 @@ def _floor(name: str, call: Call) -> Way:
 
 
 def _import(module: str, kind: Kind) -> Way:
-    """The import of a module in a fresh process, which looks for it where this one does."""
+    """The import of a module in a fresh process, which looks for it where this one does.
+
+    The first one leaves the compiled form of its files behind, as an installation does, whatever the environment says.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def call() -> float:
         command = [sys.executable, "-c", IMPORT.format(module)]
