@@ -1,6 +1,7 @@
 # Everything here works from a clean clone on a machine that has make and Python 3.11 or later.
 #   make demo    a picture of what unpooling does to a photograph
 #   make test    the linters and the tests, on all four frameworks
+#   make docs    the documentation as a site, in site/
 #   make bench   unpoolx beside what the frameworks offer themselves, in ratios
 # Another Python: make test PYTHON=python3.12
 
@@ -10,6 +11,7 @@ PICTURE ?= unpoolx-demo.png
 
 VENV := .venv
 DEMO_VENV := .venv-demo
+DOCS_VENV := .venv-docs
 
 # pip's own progress is noise here; its warnings and errors are not.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --constraint tests/constraints.txt
@@ -17,7 +19,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input --constraint tests/c
 PIP_UPGRADE := -m pip install --upgrade $(PIP_FLAGS) pip
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-all lint docs bench clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,12 +42,16 @@ lint: $(VENV)/.complete  ## run ruff and mypy
 	@echo "== mypy"
 	@$(VENV)/bin/python -m mypy
 
+docs: $(DOCS_VENV)/.complete  ## build the documentation in site/; it opens from there, and nothing is loaded from elsewhere
+	@echo "== mkdocs: site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict --quiet
+
 bench: $(VENV)/.complete  ## measure unpoolx beside what the frameworks offer themselves, in ratios
 	@echo "== unpoolx bench, medium sizes, all four frameworks"
 	@$(VENV)/bin/python -m unpoolx bench --backend all --size medium
 
 clean:  ## remove the environments, the picture and what the tools left
-	rm -rf $(VENV) $(DEMO_VENV) "$(PICTURE)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO_VENV) $(DOCS_VENV) "$(PICTURE)" site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment counts as made when its stamp is there, and the stamp is written last: what an interrupted run
@@ -70,4 +76,10 @@ $(DEMO_VENV)/.complete: pyproject.toml tests/constraints.txt
 	@echo "== Making $(@D): unpoolx, NumPy, Pillow, matplotlib and rich (once)"
 	$(begin_venv)
 	@$(@D)/bin/python -m pip install $(PIP_FLAGS) --editable '.[demo]'
+	@touch $@
+
+$(DOCS_VENV)/.complete: pyproject.toml tests/constraints.txt
+	@echo "== Making $(@D): MkDocs with Material and mkdocstrings (once)"
+	$(begin_venv)
+	@$(@D)/bin/python -m pip install $(PIP_FLAGS) --group docs
 	@touch $@
