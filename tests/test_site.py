@@ -165,6 +165,8 @@ def test_docstrings_are_shown_as_they_are_written(site: Path, pages: dict[Path, 
     shown = re.sub(r"<[^>]*>", "", (site / "api" / "pooling.html").read_text(encoding="utf-8"))
     for text in ("array (*batch, *spatial, C), or (*batch, C, *spatial)", "h*W + w in its own plane", "Examples:"):
         assert text in shown, text
+    results = re.sub(r"<[^>]*>", "", (site / "api" / "at.html").read_text(encoding="utf-8"))
+    assert re.search(r"integer arrays of any\s+integer dtype", results), "a result that goes on became two"
     layers = re.sub(r"<[^>]*>", "", (site / "api" / "layers.html").read_text(encoding="utf-8"))
     assert re.search(r"Shape:\s*Input: \(N, C, \*spatial\)", layers)
     assert "**kwargs" in layers

@@ -9,6 +9,9 @@ import griffe
 
 EXAMPLE = re.compile(r"^Examples:\n(?:(?: .*)?\n)*(?: .*)?", re.MULTILINE)
 SHAPE = re.compile(r"^Shape:\n((?: .*\n?)+)", re.MULTILINE)
+# A line of a result that begins no result of its own, and so goes on with the one before.
+RETURNS = re.compile(r"(?<=^Returns:\n)(?: .*\n?)+", re.MULTILINE)
+GOES_ON = re.compile(r"(?<=\n) {4}(?! |\w+: )")
 # Code, and what begins a line (the name of an argument), keep their asterisks.
 KEPT = re.compile(rf"({EXAMPLE.pattern}|`[^`]*`|^ *\*+)|\*", re.MULTILINE)
 
@@ -23,9 +26,10 @@ class Sections(griffe.Extension):
 
 
 def rewritten(text: str) -> str:
-    """`Example:` as `Examples:`, `Shape:` as a list, and an asterisk outside code as itself."""
+    """`Example:` as `Examples:`, one item for each result, `Shape:` as a list, an asterisk outside code as itself."""
     text = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
     text = KEPT.sub(lambda found: found[1] or r"\*", text)
+    text = RETURNS.sub(lambda found: GOES_ON.sub(" " * 8, found[0]), text)
     return SHAPE.sub(_as_list, text)
 
 
