@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,6 +96,25 @@ def test_the_metadata_say_what_pyproject_says(wheel: Path) -> None:
     required = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert len(required) == 1, required
     assert required[0].startswith("numpy")
+
+
+def too_new(asks: str) -> bool:
+    """Whether a Requires-Python shuts out the first release of the Python that we say is enough."""
+    return not SpecifierSet(asks).contains("3.11.0")
+
+
+def test_what_the_tests_install_runs_on_the_first_release_of_our_oldest_python() -> None:
+    """A constraint on a package that wants 3.11.5 stops `make` on Debian's 3.11.2."""
+    lines = (ROOT / "tests" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    named = {canonicalize_name(line.partition("==")[0]): line for line in lines if line and not line.startswith("#")}
+    checked = {}
+    for distribution in importlib.metadata.distributions():
+        name = canonicalize_name(distribution.metadata["Name"])
+        if named.get(name, "").endswith(f"=={distribution.version}"):
+            checked[name] = distribution.metadata.get("Requires-Python") or ""
+    assert len(checked) > 50, "hardly anything is installed as constrained: nothing was checked"
+    assert not {named[name]: asks for name, asks in checked.items() if too_new(asks)}
+    assert (too_new(">=3.11.5"), too_new(">=3.11"), too_new("")) == (True, False, False)
 
 
 def test_the_installed_wheel_pools_and_unpools(installed: Path, tmp_path: Path) -> None:
