@@ -22,7 +22,7 @@ from harness import BACKENDS, Harness, UnavailableError
 from numpy.lib.stride_tricks import sliding_window_view
 
 import unpoolx
-from unpoolx._bench import command, files, machine, measure, problems, ways_ours
+from unpoolx._bench import command, files, machine, measure, problems, ways_numpy, ways_ours
 from unpoolx._bench.data import AtData, PoolData
 from unpoolx._bench.measure import Rounds, Way
 from unpoolx._bench.outcome import Outcome, Quartiles
@@ -144,7 +144,7 @@ def test_every_way_of_every_problem_in_a_process_of_its_own(backend: str, tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     report = report_of(path)
     assert_verified(report, backend)
-    assert report["machine"]["threads"][backend] == (1 if backend == "numpy" else 2)
+    assert report["machine"]["threads"][backend] == (1 if backend == "numpy" and not machine.numba() else 2)
     assert {way["name"] for way in report["problems"][-1]["ways"]} == {"import unpoolx", "import numpy"}
 
 
@@ -380,6 +380,21 @@ def test_a_way_that_fails_or_lacks_a_result_harms_no_other() -> None:
     assert outcomes[3].note == "expected values, places; got values"
 
 
+def test_numpy_has_as_many_threads_as_are_asked_for_and_so_has_its_floor() -> None:
+    from unpoolx_backends import _fused
+
+    for threads in (1, 3):
+        framework = ways_numpy.NumPy(threads, compiled=False)
+        name, copy = framework.copy(10**6 + 1)
+        assert (copy() == np.arange(10**6 + 1)).all()
+        if machine.numba():
+            assert framework.threads() == threads
+            assert ("in 3 threads" in name) == (threads == 3)
+        with framework.place():
+            assert _fused.cpus() == framework.threads()
+    assert framework.copy(10)[0] == "x.copy()"
+
+
 def test_the_peak_of_memory_is_that_of_the_call() -> None:
     def call() -> np.ndarray:
         return np.ones(1 << 20, np.uint8)[:: 1 << 19].copy()
@@ -474,13 +489,14 @@ def test_the_report_says_what_was_measured_where_and_how(capsys: pytest.CaptureF
     assert report["settings"] == {
         "size": "test",
         "only": ["2d", "k2", "float32"],
+        "form": [],
         "rounds": 3,
         "threads": os.cpu_count(),
         "compiled": False,
     }
     assert report["machine"]["cpu_count"] == os.cpu_count()
     assert report["machine"]["versions"]["numpy"] == np.__version__
-    assert report["machine"]["threads"] == {"asked": os.cpu_count(), "numpy": 1}
+    assert report["machine"]["threads"] == {"asked": os.cpu_count(), "numpy": os.cpu_count() if machine.numba() else 1}
     names = [problem["name"] for problem in report["problems"]]
     rest = "2d k2 s2 float32 test batch2"
     assert names == [f"pool forward {rest}", f"unpool forward {rest}", f"round-trip {rest}"]
@@ -505,6 +521,18 @@ def test_the_report_says_what_was_measured_where_and_how(capsys: pytest.CaptureF
         f"json: {path}",
     ):
         assert text in out, text
+
+
+def test_a_form_leaves_the_others_out_and_the_floor_in(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    only = ("--only", "unpool", "2d", "k2", "float32", "--form", "NCHW")
+    assert bench("--backend", "numpy", "--size", "test", *only, "--repeats", 1, "--json", path) == 0
+    (problem,) = report_of(path)["problems"]
+    groups = [(way["kind"], way["group"]) for way in problem["ways"]]
+    assert groups == [("unpoolx", "NCHW"), ("own", "NCHW"), ("floor", "")]
+    ways = [Way("", group, "unpoolx", object) for group in ("NCHW", "NCHW channels_last", "NHWC, jit")]
+    for words, expected in ((("NCHW",), [0]), (("NCHW", "channels_last"), [1]), (("jit",), [2]), ((), [0, 1, 2])):
+        assert command._of_form(ways, words) == [ways[number] for number in expected]
 
 
 def test_the_import_is_measured_once_in_fresh_processes(tmp_path: Path) -> None:
@@ -546,11 +574,17 @@ def test_the_plot_has_a_panel_for_each_operation_and_a_line_for_each_way(
     code = bench("--backend", "numpy", "--size", "all", "--repeats", 2, "--plot", picture, "--json", path)
     assert code == 0
     assert sorted(drawn) == ["numpy: pool forward", "numpy: round-trip", "numpy: unpool forward"]
-    assert len(drawn["numpy: unpool forward"]) == 2 + 3 + 1
-    assert "floor x.copy()" in drawn["numpy: pool forward"]
-    assert "unpoolx max_pool NHWC" in drawn["numpy: pool forward"]
+    # In each of two forms unpoolx's and the fastest of NumPy's own, however many there are, and the floor.
+    assert [len(names) for names in drawn.values()] == [2 * 2 + 1] * 3
+    assert drawn["numpy: pool forward"] == [
+        "unpoolx, NHWC",
+        "sliding_window_view, NHWC",
+        "unpoolx, NCHW",
+        "sliding_window_view, NCHW",
+        "floor: x.copy()",
+    ]
     with image.open(picture) as opened:
-        assert (opened.format, opened.size) == ("PNG", (640, 1500))
+        assert (opened.format, opened.size) == ("PNG", (540, 1110))
     sizes = [problem["size"] for problem in report_of(path)["problems"]]
     assert sizes == ["1MB", "4MB", "16MB"] * 3
     assert sorted(p.name for p in tmp_path.iterdir()) == ["picture.png", "report.json"]
@@ -564,6 +598,10 @@ def test_the_plot_has_a_panel_for_each_operation_and_a_line_for_each_way(
         (["--only", "k22"], ["--only", "'k22'", "Did you mean", "'k2'"]),
         (["--only", "zzz"], ["--only", "'zzz'", "There are: pool, forward"]),
         (["--only", "1d", "p1"], ["--only: no problem has all of '1d', 'p1' in its name"]),
+        (
+            ["--backend", "numpy", "--size", "test", "--only", "at", "--form", "x"],
+            ["--form: expected words of a layout"],
+        ),
         (["--backend", "numpy", "--only", "backward"], ["nothing to measure: NumPy has no gradients"]),
         (["--repeats", "0"], ["--repeats", "at least 1; got '0'"]),
         (["--threads", "many"], ["--threads", "at least 1; got 'many'"]),

@@ -152,6 +152,14 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="WORD",
         help="only problems with all of these words in their names, such as: pool forward 2d k2 float32",
     )
+    parser.add_argument(
+        "--form",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WORD",
+        help="only layouts and modes that have all of these words, such as: NCHW compiled",
+    )
     parser.add_argument("--repeats", type=_positive, metavar="N", help="rounds (default: 5 to 15, as time allows)")
     parser.add_argument(
         "--threads",
@@ -253,6 +261,7 @@ def _run_bench(arguments: argparse.Namespace) -> int:
         backend=arguments.backend,
         size=arguments.size,
         only=arguments.only,
+        form=arguments.form,
         repeats=arguments.repeats,
         threads=arguments.threads,
         compiled=arguments.compiled,

@@ -7,12 +7,14 @@ not be entered twice.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -30,6 +32,7 @@ SHARED_ELEMENTS = 2**16
 """From so many elements on, threads share the work."""
 
 PARTS_PER_THREAD = 4
+_most: ContextVar[int | None] = ContextVar("unpoolx_threads", default=None)
 
 Array = np.ndarray[Any, Any]
 _SUMMED = ("float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -210,5 +213,18 @@ def _threads(_: int) -> ThreadPoolExecutor:
 
 
 def cpus() -> int:
-    """How many processors this process may use."""
+    """How many processors this process may use, or as many as `held_to` says."""
+    most = _most.get()
+    if most is not None:
+        return most
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def held_to(threads: int) -> Iterator[None]:
+    """A context in which loops on NumPy's arrays run in so many threads; those on PyTorch's in as many as it has."""
+    token = _most.set(threads)
+    try:
+        yield
+    finally:
+        _most.reset(token)

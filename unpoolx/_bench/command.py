@@ -6,15 +6,15 @@ import datetime as dt
 import gc
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 import unpoolx
 from unpoolx._bench import machine
 from unpoolx._bench.files import targets, write_whole
-from unpoolx._bench.framework import Framework
-from unpoolx._bench.measure import Rounds, measure
-from unpoolx._bench.problems import SIZES, LeftOut, Problem, chosen, holdable, problems_of
+from unpoolx._bench.framework import Framework, words_of
+from unpoolx._bench.measure import Rounds, Way, measure
+from unpoolx._bench.problems import PAGE, SIZES, LeftOut, Problem, chosen, holdable, problems_of
 from unpoolx._bench.report import show_problem, show_summary
 from unpoolx._bench.results import Measured, Report
 from unpoolx._bench.saved import as_json
@@ -32,6 +32,8 @@ FRAMEWORKS = {
 WITH_PEAKS = ("pool", "unpool", "round-trip")
 # Arrays of so many bytes do not wait in cycles until Python itself collects them.
 LARGE = 1 << 24
+# For the page, which has many problems.
+FEW = Rounds(5, 9, 4.0)
 # For the tests of the command itself: arrays of a few elements.
 INTERNAL = "test"
 
@@ -41,6 +43,7 @@ def run(
     backend: str,
     size: str,
     only: Sequence[str],
+    form: Sequence[str],
     repeats: int | None,
     threads: int | None,
     compiled: bool,
@@ -52,7 +55,7 @@ def run(
     Raises:
         CommandError: an argument does not fit; nothing has been measured or written then.
     """
-    if size not in (*SIZES, INTERNAL):
+    if size not in (*SIZES, PAGE, INTERNAL):
         raise CommandError(f"--size: expected one of {', '.join(SIZES)}; got {size!r}")
     if plot is not None and size != "all":
         raise CommandError(f"--plot: expected --size all, since it draws time over size; got --size {size}")
@@ -63,10 +66,13 @@ def run(
         raise CommandError(f"--size: no problem of this size fits into memory: {left_out[0].reason}")
     count = threads or os.cpu_count() or 1
     frameworks, absent, broken = _frameworks(backend, count, compiled)
+    if not any(_has(words_of(group), form) for framework in frameworks for group in framework.forms()):
+        raise CommandError(f"--form: expected words of a layout and mode, such as NHWC; got {' '.join(form)!r}")
     plan, lacking = _plan(frameworks, problems)
     settings = {
         "size": size,
         "only": list(only),
+        "form": list(form),
         "rounds": repeats,
         "threads": count,
         "compiled": compiled,
@@ -76,7 +82,10 @@ def run(
     report = Report(started, settings, described, [], [*left_out, *absent, *lacking], broken)
     terminal = Terminal()
     _say_what_runs(terminal, report)
-    _measure(plan, repeats, terminal, report)
+    rounds = Rounds.exactly(repeats) if repeats is not None else FEW if size == PAGE else Rounds()
+    _measure(plan, rounds, form, terminal, report)
+    if not report.measured:
+        raise CommandError(f"--form: none of the problems has a way of unpoolx in {' '.join(form)!r}")
     if "--json" in files:  # the files first, since whoever reads the terminal's lines may have left
         write_whole("--json", files["--json"], as_json(report).encode())
     if "--plot" in files:
@@ -140,9 +149,8 @@ def _plan(
 
 
 def _measure(
-    plan: Sequence[tuple[Framework, Problem]], repeats: int | None, terminal: Terminal, report: Report
+    plan: Sequence[tuple[Framework, Problem]], rounds: Rounds, form: Sequence[str], terminal: Terminal, report: Report
 ) -> None:
-    rounds = Rounds() if repeats is None else Rounds.exactly(repeats)
     terminal.begin(len(plan))
     try:
         for framework, problem in plan:
@@ -152,9 +160,12 @@ def _measure(
                 warnings.simplefilter("ignore")  # of frameworks, about what they compile
                 framework.begin()
                 task = task_of(problem, framework)
+                ways = _of_form(task.ways, form)
+                if not ways:
+                    continue
                 others = machine.Others()
                 outcomes = measure(
-                    task.ways,
+                    ways,
                     task.expected,
                     rounds,
                     peaks=framework.traced_memory and problem.operation in WITH_PEAKS,
@@ -170,6 +181,19 @@ def _measure(
                 gc.collect()
     finally:
         terminal.end()
+
+
+def _has(words: Collection[str], form: Sequence[str]) -> bool:
+    """Whether a layout and mode of these words is asked for; NCHW does not mean NCHW channels_last."""
+    return not form or (set(form) <= set(words) and ("channels_last" in form) == ("channels_last" in words))
+
+
+def _of_form(ways: Sequence[Way], form: Sequence[str]) -> list[Way]:
+    """The ways of layouts and modes that have all of the words, and the floor; none if unpoolx has none."""
+    words = {way.group: words_of(way.group) for way in ways}
+    fitting = {group for group in words if _has(words[group], form)}
+    chosen = [way for way in ways if way.kind == "floor" or way.group in fitting]
+    return chosen if any(way.kind == "unpoolx" for way in chosen) else []
 
 
 def _say_what_runs(terminal: Terminal, report: Report) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 import unpoolx
 from unpoolx._bench.data import Array, AtData, PoolData
-from unpoolx._bench.forms import Call, Form, Function, Host, Layout
+from unpoolx._bench.forms import LETTERS, Call, Form, Function, Host, Layout
 from unpoolx._bench.measure import Way
 from unpoolx._bench.outcome import Kind
 from unpoolx._bench.problems import Problem
@@ -119,18 +119,33 @@ class Framework(ABC):
 
     # Ways of forms
 
+    def forms(self) -> list[str]:
+        """The groups of its ways: every layout in each mode, and each mode for what has no layout."""
+        layouts = ["", *(layout.name for rank in LETTERS for layout in self.layouts(rank))]
+        return [_group(layout, mode) for layout in layouts for mode in (*self.our_modes, *self.own_modes)]
+
     def ways(self, form: Form) -> Iterator[Way]:
         """The form in each mode."""
         for mode in self.our_modes if form.ours else self.own_modes:
             layout = "" if form.layout is None else form.layout.name
-            group = ", ".join(filter(None, (layout, mode)))
             kind: Kind = "unpoolx" if form.ours else "own"
-            yield Way(form.name, group, kind, partial(self._build, form, mode), form.host, races=form.races)
+            yield Way(
+                form.name, _group(layout, mode), kind, partial(self._build, form, mode), form.host, races=form.races
+            )
 
     def _build(self, form: Form, mode: str) -> Call:
         if form.cotangent is None:
             return self.forward(form.function, mode, form.inputs())
         return self.backward(form.function, mode, form.inputs(), form.cotangent())
+
+
+def _group(layout: str, mode: str) -> str:
+    return ", ".join(filter(None, (layout, mode)))
+
+
+def words_of(group: str) -> list[str]:
+    """The words of a group's layout and mode."""
+    return group.replace(",", "").split()
 
 
 class Writer:

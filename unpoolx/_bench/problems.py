@@ -62,6 +62,8 @@ ROWS = {"test": (12, 4), "small": (4096, 64), "medium": (100352, 64), "large": (
 # 1 MB of float32 to 256 MB in steps of 4, for one geometry: what a plot shows.
 LADDER = tuple((f"{4**i}MB", (4**i, 64, 64, 64)) for i in range(5))
 LEAST_LARGE = 1 << 28
+PAGE = "page"
+"""The size of what docs/performance.md says: medium float32 in two dimensions, and 1 MB to 64 MB for its picture."""
 # While its ways are checked, a problem keeps its input in every layout, results in NumPy, and intermediates of a
 # framework that does not fuse: so many times the bytes of its input.
 TIMES_THE_INPUT = 20
@@ -124,16 +126,23 @@ class LeftOut:
 def problems_of(size: str) -> list[Problem]:
     """The problems of a size."""
     if size == "all":
-        return [
-            Problem(operation, variant, word, shape, "float32", PLAIN)
-            for operation, variant in OPERATIONS
-            for word, shape in LADDER
+        return [*_ladder(OPERATIONS, LADDER)]
+    if size == PAGE:
+        medium = [
+            p for p in problems_of("medium") if p.dtype == "float32" and (p.pooling is None or p.pooling.rank == 2)
         ]
+        return [*medium, *_ladder([("pool", "forward"), ("unpool", "forward")], LADDER[:4])]
     tiny = [
         Problem("tiny", variant, "", (2, 2) if variant == "at" else (1, 2, 2, 1), "float32", PLAIN) for variant in TINY
     ]
     at = [Problem("at", variant, size, ROWS[size]) for variant in AT]
     return [*_pooling_problems(size), *at, *tiny, Problem("import")]
+
+
+def _ladder(operations: Sequence[tuple[str, str]], steps: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[Problem]:
+    for operation, variant in operations:
+        for word, shape in steps:
+            yield Problem(operation, variant, word, shape, "float32", PLAIN)
 
 
 def _pooling_problems(size: str) -> Iterator[Problem]:

@@ -17,8 +17,18 @@ DIGITS = 4
 DERIVED = ("seconds", "own_over_ours", "over_floor", "seconds_beyond_floor")
 
 
+# What an outcome has by another name in the JSON, and what a brief report means that does not say it.
+USUAL: tuple[tuple[str, str, Any], ...] = (
+    ("status", "status", "measured"),
+    ("note", "note", ""),
+    ("complete", "complete", True),
+    ("calls", "calls_per_sample", 1),
+    ("peak_bytes", "peak_bytes", None),
+)
+
+
 def as_json(report: Report, *, brief: bool = False) -> str:
-    """The report for machines; a brief one has rounded samples, a line for each problem, and nothing that follows."""
+    """The report for machines; a brief one has rounded samples, a line for each problem, and nothing that is usual."""
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "started": report.started,
@@ -63,12 +73,8 @@ def _measured(made: dict[str, Any]) -> Measured:
             way["name"],
             way["group"],
             way["kind"],
-            status=way["status"],
-            note=way["note"],
-            complete=way["complete"],
+            **{name: way.get(key, usual) for name, key, usual in USUAL},
             seconds=way["samples"],
-            calls=way["calls_per_sample"],
-            peak_bytes=way["peak_bytes"],
         )
         for way in made["ways"]
     ]
@@ -79,7 +85,10 @@ def _brief(problem: dict[str, Any]) -> dict[str, Any]:
     ways = [{name: value for name, value in way.items() if name not in DERIVED} for way in problem["ways"]]
     for way in ways:
         way["samples"] = [float(f"{seconds:.{DIGITS}g}") for seconds in way["samples"]]
-        way["note"] = way["note"][:100]
+        way["note"] = way["note"][:60]
+        for _, key, usual in USUAL:
+            if way[key] == usual:
+                del way[key]
     return {**problem, "ways": ways}
 
 

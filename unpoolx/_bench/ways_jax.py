@@ -1,8 +1,10 @@
-"""JAX's own ways, jitted: `lax.reduce_window` of values with their indices, and `.at[].set`, batched and flat."""
+"""JAX's own ways: `lax.reduce_window` of values with their indices, and `.at[].set`, batched and flat."""
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -27,7 +29,7 @@ class Jax(Framework):
 
     name = "jax"
     our_modes = ("jit", "eager")
-    own_modes = ("jit",)
+    own_modes = ("jit", "eager")
 
     def set_threads(self, threads: int) -> None:
         os.environ[THREADS] = str(threads)
@@ -98,11 +100,17 @@ class _Own:
         match self._problem.operation, self._problem.variant:
             case "pool", "forward":
                 yield write(pairs, self._pool, "x", self._pooled)
+                yield write("jnp.stack(slices), max, argmax", self._pool_slices, "x", self._pooled)
                 yield write(f"{maxima}, no indices", self._pool_values, "x", "values")
             case "pool", _:
                 yield write(maxima, self._pool_values, "x", "gradient", cotangent="dy")
-                yield write("zeros.at[n, i, c].add(dy), batched", self._add_batched, "dy spatial_indices", "gradient")
-                yield write("zeros.at[i].add(dy), flat", self._add_flat, "dy batch_indices", "gradient")
+                yield write(
+                    "saved indices, zeros.at[n, i, c].add(dy), batched",
+                    self._add_batched,
+                    "dy spatial_indices",
+                    "gradient",
+                )
+                yield write("saved indices, zeros.at[i].add(dy), flat", self._add_flat, "dy batch_indices", "gradient")
             case "unpool", "forward":
                 for name, function, indices in self._unpools():
                     yield write(name, function, f"values {indices}", "values")
@@ -135,6 +143,25 @@ class _Own:
         operands = x, jnp.broadcast_to(numbers, x.shape)
         values, places = lax.reduce_window(operands, (_least(x), np.int32(-1)), larger, *self._window)
         return values, places
+
+    def _pool_slices(self, x: Any) -> tuple[Any, Any]:
+        """The same from one slice for each element of the kernel."""
+        pooling, rank = self._problem.window, self._problem.window.rank
+        padded = jnp.pad(x, self._window[2], constant_values=_least(x))
+        counts = [(n + 2 * pooling.padding - pooling.kernel) // pooling.stride + 1 for n in self._spatial]
+        steps = [(count - 1) * pooling.stride + 1 for count in counts]
+        elements = list(itertools.product(range(pooling.kernel), repeat=rank))
+        starts = [(0, *element, 0) for element in elements]
+        limits = [(x.shape[0], *map(operator.add, element, steps), x.shape[-1]) for element in elements]
+        slices = [lax.slice(padded, *span, self._window[1]) for span in zip(starts, limits, strict=True)]
+        stack = jnp.stack(slices)
+        offsets = jnp.argmax(stack, axis=0)
+        places = jnp.zeros_like(offsets)
+        for axis, (count, size) in enumerate(zip(counts, self._spatial, strict=True)):
+            inside = offsets // pooling.kernel ** (rank - 1 - axis) % pooling.kernel
+            first = jnp.arange(count) * pooling.stride - pooling.padding
+            places = places * size + first.reshape(-1, *[1] * (rank - axis)) + inside
+        return jnp.max(stack, axis=0), places
 
     def _pool_values(self, x: Any) -> tuple[Any]:
         return (lax.reduce_window(x, _least(x), lax.max, *self._window),)

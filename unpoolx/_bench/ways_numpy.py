@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from unpoolx_backends import _fused
 
+from unpoolx._bench import machine
 from unpoolx._bench.data import MASKED, Array, AtData, PoolData, Results, numpy_dtype
 from unpoolx._bench.forms import Call, Form, Function, Layout
 from unpoolx._bench.framework import Framework, Writer
 from unpoolx._bench.problems import Problem
 
+LEAST_SHARED = 1 << 18
+"""Fewer bytes are copied faster by one thread."""
+
 
 class NumPy(Framework):
-    """NumPy, whose operations here run in one thread."""
+    """NumPy, whose own operations run in one thread, and unpoolx's loops in as many as are asked for."""
 
     name = "numpy"
     traced_memory = True
 
     def set_threads(self, threads: int) -> None:
-        """Nothing: there is one thread."""
+        """Hold the loops that Numba compiles to so many; where there are none, there is one thread."""
+        self._threads = threads if machine.numba() else 1
 
     def threads(self) -> int | None:
-        """One."""
-        return 1
+        return self._threads
+
+    def place(self) -> AbstractContextManager[Any]:
+        return _fused.held_to(self._threads)
 
     def lacks(self, problem: Problem) -> str:
         if problem.variant == "backward":
@@ -44,7 +54,17 @@ class NumPy(Framework):
         return lambda: function(*inputs)
 
     def copy(self, count: int) -> tuple[str, Call]:
-        return "x.copy()", np.arange(count, dtype=np.int32).copy
+        x = np.arange(count, dtype=np.int32)
+        if self._threads == 1 or x.nbytes < LEAST_SHARED:
+            return "x.copy()", x.copy
+        pool, parts = ThreadPoolExecutor(self._threads), np.array_split(x, self._threads)
+
+        def copy() -> Array:
+            made = np.empty_like(x)
+            list(pool.map(np.copyto, np.array_split(made, self._threads), parts))
+            return made
+
+        return f"x.copy() in {self._threads} threads", copy
 
     def pool_forms(self, problem: Problem, data: PoolData) -> Iterator[Form]:
         for layout in self.layouts(problem.window.rank):

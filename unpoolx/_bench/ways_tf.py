@@ -123,7 +123,7 @@ class _Own:
                     yield write(argmax, self._pool, "x", "gradient", cotangent="dy")
                 for name, function in self._maxima():
                     yield write(name, function, "x", "gradient", cotangent="dy")
-                yield write("tf.scatter_nd(i, dy)", self._scatter, "dy batch_indices", "gradient")
+                yield write("saved indices, tf.scatter_nd", self._scatter, "dy batch_indices", "gradient")
             case "unpool", "forward":
                 for name, function in unpools.items():
                     yield write(name, function, indices, "values")
