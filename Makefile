@@ -8,6 +8,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 PICTURE ?= unpoolx-demo.png
+PARTS ?= all
 
 VENV := .venv
 DEMO_VENV := .venv-demo
@@ -19,10 +20,10 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input --constraint tests/c
 PIP_UPGRADE := -m pip install --upgrade $(PIP_FLAGS) pip
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs bench clean
+.PHONY: help demo test test-all lint docs bench performance page clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO_VENV)/.complete  ## draw the picture: NumPy is the one framework it needs
 	@echo "== Pooling and unpooling a photograph with NumPy"
@@ -49,6 +50,13 @@ docs: $(DOCS_VENV)/.complete  ## build the documentation in site/; it opens from
 bench: $(VENV)/.complete  ## measure unpoolx beside what the frameworks offer themselves, in ratios
 	@echo "== unpoolx bench, medium sizes, all four frameworks"
 	@$(VENV)/bin/python -m unpoolx bench --backend all --size medium
+
+performance: $(VENV)/.complete  ## measure docs/performance.md anew, or PARTS="jax tf" of it (20 minutes)
+	@echo "== docs/performance.json, .md and .png, and the README: $(PARTS)"
+	@$(VENV)/bin/python -m unpoolx._bench.page --measure $(PARTS)
+
+page: $(VENV)/.complete  ## write docs/performance.md and its picture from docs/performance.json
+	@$(VENV)/bin/python -m unpoolx._bench.page
 
 clean:  ## remove the environments, the picture and what the tools left
 	rm -rf $(VENV) $(DEMO_VENV) $(DOCS_VENV) "$(PICTURE)" site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
