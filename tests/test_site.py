@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import re
+import runpy
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -131,6 +134,18 @@ def test_broken_links_and_a_page_outside_the_nav_fail_the_build(tmp_path: Path) 
     assert faulty.returncode != 0, "the build passed"
     for complaint in ("- other.md", "'gone.md'", "anchor '#no'", "'../outside.md'"):
         assert complaint in faulty.stderr, f"{complaint} is not in\n{faulty.stderr}"
+
+
+def test_a_page_that_the_nav_does_not_name_is_under_more(tmp_path: Path) -> None:
+    hooks: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "_site" / "hooks.py"))
+    (tmp_path / "folder").mkdir()
+    for name in ("named.md", "folder/inside.md", "folder/new.md", "last.md"):
+        (tmp_path / name).write_text("# A page\n", encoding="utf-8")
+    nav = ["named.md", {"Part": [{"Title": "folder/inside.md"}]}, {"Last": ["last.md"]}]
+    config = SimpleNamespace(docs_dir=str(tmp_path), nav=list(nav))
+    assert hooks["on_config"](config).nav == [*nav[:2], {"More": ["folder/new.md"]}, nav[2]]
+    (tmp_path / "folder" / "new.md").unlink()
+    assert hooks["on_config"](SimpleNamespace(docs_dir=str(tmp_path), nav=list(nav))).nav == nav
 
 
 def public_names(module: str) -> list[str]:

@@ -29,6 +29,16 @@ STYLE = """\
 """
 
 
+def on_config(config: Any) -> Any:
+    """Add the pages that the nav does not name before its last part, so that none is out of reach."""
+    docs = Path(config.docs_dir)
+    named = set(re.findall(r"'([^']*\.md)'", repr(config.nav)))
+    others = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - named
+    if others:
+        config.nav.insert(-1, {"More": sorted(others)})
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages from the top, the style, and every file outside docs/ that a page links to."""
     for source, page in FROM_THE_TOP.items():
