@@ -59,6 +59,20 @@ class TestNumpy(OurBackend):
     examples = CHOSEN["numpy"]
 
 
+class TestNumpySlices(OurBackend):
+    """NumPy's arrays by slices and comparisons, also where they are so small that tables would serve them."""
+
+    backend = "numpy"
+    examples = 100
+    levels = ("forward", "overlap", "determinism", "immutability")
+
+    @pytest.fixture(autouse=True)
+    def _without_tables(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from unpoolx_backends import _numpy_small
+
+        monkeypatch.setattr(_numpy_small, "MOST_ENTRIES", 0)
+
+
 class TestTensorflow(OurBackend):
     """Every law on TensorFlow."""
 

@@ -32,12 +32,12 @@ FORMS = {
 
 @contextmanager
 def forced(mutable: bool = True, max_axes: int = 64, unrolled: int = 64) -> Iterator[None]:
-    before = NumpyBackend.mutable, NumpyBackend.max_axes, _recipe_unpool.UNROLLED_ELEMENTS
-    NumpyBackend.mutable, NumpyBackend.max_axes, _recipe_unpool.UNROLLED_ELEMENTS = mutable, max_axes, unrolled
+    before = NumpyBackend.mutable, NumpyBackend.max_axes, NumpyBackend.unrolled_elements
+    NumpyBackend.mutable, NumpyBackend.max_axes, NumpyBackend.unrolled_elements = mutable, max_axes, unrolled
     try:
         yield
     finally:
-        NumpyBackend.mutable, NumpyBackend.max_axes, _recipe_unpool.UNROLLED_ELEMENTS = before
+        NumpyBackend.mutable, NumpyBackend.max_axes, NumpyBackend.unrolled_elements = before
 
 
 @pytest.mark.rule("U3", "U4", "U5", "U7")
@@ -95,4 +95,4 @@ def test_a_kernel_beyond_the_threshold_agrees_on_every_framework(on: Harness) ->
 
 
 def test_the_recipes_are_left_as_they_were() -> None:
-    assert (backend.mutable, backend.max_axes, _recipe_unpool.UNROLLED_ELEMENTS) == (True, 64, 64)
+    assert (backend.mutable, backend.max_axes, backend.unrolled_elements) == (True, 64, 64)

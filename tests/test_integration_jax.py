@@ -39,11 +39,15 @@ def functions(window, overlap):
     yield "gather", lambda x: unpoolx.gather(x, unpoolx.max_pool(x, **window)[1])
 
 seen = set()
-for window in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": "SAME"}):
-    for overlap in ("last", "sum"):
+SPECS = {"batch": P("d"), "channels": P(None, None, None, "d"), "space": P(None, "d")}
+LARGE = {"kernel_size": (9, 8), "stride": 7}  # takes long to compile
+for window in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": "SAME"}, LARGE):
+    for overlap in ("last", "sum") if window is not LARGE else ("last",):
         for name, function in functions(window, overlap):
             expected = jax.tree.leaves(jax.jit(function)(jnp.asarray(x)))
-            for axis, spec in {"batch": P("d"), "channels": P(None, None, None, "d"), "space": P(None, "d")}.items():
+            for axis, spec in SPECS.items():
+                if window is LARGE and axis == "space":
+                    continue
                 here = jax.device_put(x, NamedSharding(mesh, spec))
                 program = jax.jit(function).lower(here).compile()
                 found = {word for word in COLLECTIVES if word in program.as_text()}

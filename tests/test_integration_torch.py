@@ -56,7 +56,8 @@ def numbers(batch: int) -> Any:
 
 @pytest.mark.parametrize("batches", [(2,), (2, 1, 5)], ids=["static", "dynamic"])
 @pytest.mark.parametrize(
-    ("window", "overlap"), [("blocks", "last"), ("overlap", "last"), ("overlap", "sum"), ("numbers", "last")]
+    ("window", "overlap"),
+    [("blocks", "last"), ("overlap", "last"), ("overlap", "sum"), ("numbers", "last"), ("numbers", "sum")],
 )
 def test_onnx_has_standard_operators_and_the_same_bits(tmp_path, window, overlap, batches):
     for module in ("onnx", "onnxscript", "onnxruntime"):

@@ -32,13 +32,34 @@ def as_window(
     return kernel_size
 
 
-def choose(backend: object, **arrays: Any) -> Backend:
-    """The backend of a call: the one that is named, or else the one whose arrays the arguments are."""
-    if backend is not None:
-        if not (isinstance(backend, str) or is_backend(backend)):
-            raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
-        return get_backend(backend)
+def accept(backend: object, **arrays: Any) -> tuple[Backend, list[Any]]:
+    """The backend of a call, and its arguments as arrays of it on one device.
+
+    The backend is the one that is named, or else the one whose arrays the arguments are.
+    """
     owners = {what: backend_of(x, what) for what, x in arrays.items()}
+    ops = _named(backend) if backend is not None else _only(owners)
+    return ops, _brought(ops, arrays, owners)
+
+
+def choose(backend: object, **arrays: Any) -> Backend:
+    """The backend of a call, where its arguments are brought to it later."""
+    return _named(backend) if backend is not None else _only({what: backend_of(x, what) for what, x in arrays.items()})
+
+
+def bring(ops: Backend, **arrays: Any) -> list[Any]:
+    """The arguments as arrays of one backend, on one device."""
+    return _brought(ops, arrays, {what: backend_of(x, what) for what, x in arrays.items()})
+
+
+def _named(backend: object) -> Backend:
+    if not (isinstance(backend, str) or is_backend(backend)):
+        raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
+    return get_backend(backend)
+
+
+def _only(owners: dict[str, Backend | None]) -> Backend:
+    """The one backend among the owners; NumPy, where the arguments are lists and numbers alone."""
     first, *others = owners.values()
     if first is not None and all(owner is first for owner in others):
         return first
@@ -51,24 +72,17 @@ def choose(backend: object, **arrays: Any) -> Backend:
     return next(iter(found.values()))[0] if found else get_backend("numpy")
 
 
-def bring(ops: Backend, **arrays: Any) -> list[Any]:
-    """The arguments as arrays of one backend, on one device."""
-    owners = {what: backend_of(x, what) for what, x in arrays.items()}
-    if all(owner is ops for owner in owners.values()):
-        own = [_supported(ops, ops.prepare(x), what) for what, x in arrays.items()]
-        if len(own) > 1:
-            _same_device(ops, dict(zip(arrays, own, strict=True)))
-        return own
-    brought: dict[str, Any] = {}
-    for what, x in arrays.items():  # the ones that are there already decide the device of the others
-        if owners[what] is ops:
-            brought[what] = _supported(ops, ops.prepare(x), what)
-    like = next(iter(brought.values()), None)
-    for what, x in arrays.items():
-        if what not in brought:
-            brought[what] = _convert(x, owners[what], ops, like, what)
-    _same_device(ops, brought)
-    return [brought[what] for what in arrays]
+def _brought(ops: Backend, arrays: dict[str, Any], owners: dict[str, Backend | None]) -> list[Any]:
+    # Those that are there already decide the device of the others.
+    own = {what: _supported(ops, ops.prepare(x), what) for what, x in arrays.items() if owners[what] is ops}
+    if len(own) < len(arrays):
+        like = next(iter(own.values()), None)
+        own = {
+            what: own[what] if what in own else _convert(x, owners[what], ops, like, what) for what, x in arrays.items()
+        }
+    if len(own) > 1:
+        require_one_device(ops, **own)
+    return list(own.values())
 
 
 def _supported(ops: Backend, x: Any, what: str) -> Any:
@@ -118,7 +132,8 @@ def _convert(x: Any, owner: Backend | None, ops: Backend, like: Any, what: str) 
     return ops.from_numpy(host, like)
 
 
-def _same_device(ops: Backend, arrays: dict[str, Any]) -> None:
+def require_one_device(ops: Backend, **arrays: Any) -> None:
+    """The arrays, which are the backend's, share a device, as far as theirs are known."""
     devices = {what: ops.device(x) for what, x in arrays.items()}
     if len(set(devices.values())) == 1:
         return

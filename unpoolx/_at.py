@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unpoolx import _host, _recipe_at
-from unpoolx._arguments import bring, choose
+from unpoolx import _host, _recipe_at, _remembered
+from unpoolx._arguments import accept, bring, choose
 from unpoolx._at_values import as_values, fill_of
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOATS, INTEGERS, UNSIGNED, integer_range
@@ -139,8 +139,7 @@ def index_get(
         array([1, 9])
     """
     _require_mode(mode, ("raise", "fill", "clip", "wrap"), "drop", "updates")
-    ops = choose(backend, x=x)
-    (x,) = bring(ops, x=x)
+    ops, (x,) = accept(backend, x=x)
     with ops.beside(x):
         return _get(ops, x, index, mode, fill_value)
 
@@ -268,7 +267,7 @@ def _require_exponents(ops: Backend, values: Any, op: str) -> None:
 
 def _resolved(ops: Backend, x: Any, index: Any, mode: str) -> tuple[Plan, list[Any], list[Length], bool]:
     """The plan of an index, its arrays on x's side, the lengths of their axes, and whether every number is inside."""
-    plan, arrays, lengths = resolve(ops, ops.shape(x), index, mode)
+    plan, arrays, lengths = _remembered.plan(ops, resolve, ops.shape(x), index, mode)
     if plan.is_mask or not arrays:
         return plan, arrays, lengths, False
     brought, inside = [], True

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from unpoolx import _recipe_cast
-from unpoolx._arguments import bring
+from unpoolx._arguments import bring, require_one_device
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED, integer_range
 from unpoolx._registry import backend_of
@@ -48,12 +48,14 @@ def as_values(ops: Backend, x: Any, values: Any, what: str = "values") -> Any:
         numbers, shape = _flattened(values, what)
         _require_weak(numbers, dtype, what)
         return ops.reshape(_constant(ops, numbers, dtype, x), shape)
-    given = owner.dtype(owner.prepare(values))
+    prepared = owner.prepare(values)
+    given = owner.dtype(prepared)
     if owner is ops and given == dtype:
-        return bring(ops, x=x, values=values)[1]
+        require_one_device(ops, x=x, values=prepared)
+        return prepared
     _require_same_kind(given, dtype, what)
     if owner is not ops and owner.name == "numpy":
-        values = _recipe_cast.cast(owner, owner.prepare(values), dtype)
+        values = _recipe_cast.cast(owner, prepared, dtype)
     return _recipe_cast.cast(ops, bring(ops, x=x, values=values)[1], dtype)
 
 

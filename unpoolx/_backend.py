@@ -69,6 +69,8 @@ class Backend(Protocol):
     """Whether comparisons see subnormal numbers as what they are, so that floats need no integer key."""
     fuses: bool = False
     """Whether whole recipes become one loop, where an array in between costs more than a comparison made twice."""
+    unrolled_elements: int = 64
+    """The most elements of an overlapping kernel that are compared one by one; those of a larger one are scattered."""
     counts_wide: bool = False
     """Whether numbers inside windows are better counted in int32 than in one byte until they are complete."""
     mutable: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from unpoolx import _raw_indices, _remembered
-from unpoolx._arguments import as_window, bring, choose, require_real, require_summable, same_lengths
+from unpoolx._arguments import accept, as_window, require_real, require_summable, same_lengths
 from unpoolx._backend import Backend
 from unpoolx._geometry import Geometry
 from unpoolx._layout import show_shape
@@ -59,8 +59,7 @@ def max_pool(
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", section 2.1.
     """
-    ops = choose(backend, x=x)
-    (x,) = bring(ops, x=x)
+    ops, (x,) = accept(backend, x=x)
     require_real(ops, x, "x")
     arguments = (kernel_size, stride, padding, dilation, ceil_mode, data_format)
     geometry = _remembered.geometry(ops, _geometry, ops.shape(x), *arguments)
@@ -129,8 +128,7 @@ def unpool(
     ):
         if value is not None:
             raise TypeError(f"{what}: expected None, since Switches carry it; got {value!r}")
-    ops = choose(backend, x=x, switches=switches.offsets)
-    x, offsets = bring(ops, x=x, switches=switches.offsets)
+    ops, (x, offsets) = accept(backend, x=x, switches=switches.offsets)
     if overlap == "sum":
         require_summable(ops, x, "x")
     geometry = _remembered.geometry(ops, Geometry.of_spatial, switches.window, switches.spatial_shape)
@@ -172,8 +170,7 @@ def gather(x: Any, switches: Switches, *, backend: str | Backend | None = None) 
             f"switches: expected Switches; got {type(switches).__name__}. "
             f"Switches.from_indices makes them of flat indices"
         )
-    ops = choose(backend, x=x, switches=switches.offsets)
-    x, offsets = bring(ops, x=x, switches=switches.offsets)
+    ops, (x, offsets) = accept(backend, x=x, switches=switches.offsets)
     geometry = _remembered.geometry(ops, Geometry.of_spatial, switches.window, switches.spatial_shape)
     expected = geometry.unpooled_shape(ops.shape(offsets))
     if not same_lengths(ops.shape(x), expected):

@@ -3,8 +3,8 @@
 - blocks: windows that keep to their own stride-long block compare their offset with the number of each element of
   the block, in one broadcast comparison (`unpool_blocks`);
 - phases: windows that overlap are taken in row-major order for each of the stride's phases (`unpool_phases`);
-- numbers: a large kernel whose windows overlap would make that list too long, so there the offsets become flat
-  positions and are scattered in order (`unpool_numbers`).
+- numbers: a large kernel whose windows overlap would make that list too long (`ops.unrolled_elements`), so there the
+  offsets become flat positions and are scattered in order (`unpool_numbers`).
 
 A backend whose arrays can be written in place while the result is built (`ops.mutable`) writes strided slices
 instead of assembling blocks (`unpool_strided`). None is visible in a result.
@@ -25,10 +25,10 @@ from unpoolx._recipe_regions import over_regions
 if TYPE_CHECKING:
     from unpoolx._backend import Backend, Span
 
-# Overlapping kernels of more elements go through numbers: an unrolled list of comparisons grows with the kernel.
-UNROLLED_ELEMENTS = 64
 # With more pairs of kernel elements that two windows can share, the winners are found by unpooling window numbers.
 COMPARED_PAIRS = 64
+MOST_PAIRED = 64
+"""The most kernel elements whose pairs are looked for at all."""
 
 
 def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str) -> Any:
@@ -40,7 +40,7 @@ def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str)
         result = unpool_strided(ops, x, offsets, geometry, overlap)
     elif geometry.is_blockwise and len(ops.shape(x)) + len(geometry.axes) <= ops.max_axes:
         result = unpool_blocks(ops, x, offsets, geometry)
-    elif geometry.kernel_elements <= UNROLLED_ELEMENTS or not geometry.overlaps:
+    elif geometry.kernel_elements <= ops.unrolled_elements or not geometry.overlaps:
         result = unpool_phases(ops, x, offsets, geometry, overlap)
     else:
         result = unpool_numbers(ops, x, offsets, geometry, overlap)
@@ -50,7 +50,7 @@ def unpool(ops: Backend, x: Any, offsets: Any, geometry: Geometry, overlap: str)
 
 def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool) -> Any:
     """The element of x that each offset names; with `winners`, zero where a later window names it too."""
-    if geometry.kernel_elements > UNROLLED_ELEMENTS and not ops.mutable:
+    if geometry.kernel_elements > ops.unrolled_elements and not ops.mutable:
         flat, restore = _flat_positions(ops, offsets, geometry)
         size = product(geometry.spatial_shape)
         return restore(_recipe_scatter.take(ops, _flatten(ops, x, geometry), flat, size, winners))
@@ -193,7 +193,7 @@ def spatial_positions(ops: Backend, offsets: Any, geometry: Geometry, dtype: str
 
 def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     """Where no later window names the same element."""
-    if geometry.kernel_elements > UNROLLED_ELEMENTS:
+    if geometry.kernel_elements > MOST_PAIRED:
         return _last_of_all(ops, offsets, geometry)
     rivals = _rivals(tuple((axis.kernel, axis.stride, axis.dilation) for axis in geometry.axes))
     if len(rivals) > COMPARED_PAIRS:

@@ -1,4 +1,4 @@
-"""Geometries of earlier calls, so that a call on a small array does not work its integers out anew."""
+"""What earlier calls worked out of plain integers, so that a call on a small array does not do it anew."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from unpoolx._backend import Backend
-from unpoolx._geometry import Geometry
+from unpoolx._geometry import Geometry, Length
+from unpoolx._index_grammar import Plan
 from unpoolx._window import Window
 
 MOST = 1024
 """More are forgotten, all at once."""
 
+_BOUNDS = frozenset({int, type(None)})
 _EXACT = frozenset({int, str, bool, type(None), Window})
 _geometries: dict[Any, Geometry] = {}
+_plans: dict[Any, Plan] = {}
+
+Resolved = tuple[Plan, list[Any], list[Length]]
 
 
 def geometry(ops: Backend, make: Callable[..., Geometry], *arguments: Any) -> Geometry:
@@ -28,10 +33,46 @@ def geometry(ops: Backend, make: Callable[..., Geometry], *arguments: Any) -> Ge
     found = _geometries.get(key)
     if found is None:
         found = make(*arguments)
-        if len(_geometries) >= MOST:
-            _geometries.clear()
-        _geometries[key] = found
+        _remember(_geometries, key, found)
     return found
+
+
+def plan(ops: Backend, resolve: Callable[..., Resolved], shape: tuple[Length, ...], index: Any, mode: str) -> Resolved:
+    """`resolve(ops, shape, index, mode)`, remembered where the index has but slices and integers, all of them plain."""
+    key = None if ops.hides_numpy or not _are_plain(shape) else _basic(index)
+    if key is None:
+        return resolve(ops, shape, index, mode)
+    key = (shape, mode, key)
+    found = _plans.get(key)
+    if found is not None:
+        return found, [], []
+    made, arrays, lengths = resolve(ops, shape, index, mode)
+    if not arrays:
+        _remember(_plans, key, made)
+    return made, arrays, lengths
+
+
+def _remember(where: dict[Any, Any], key: Any, what: Any) -> None:
+    if len(where) >= MOST:
+        where.clear()
+    where[key] = what
+
+
+def _basic(index: Any) -> tuple[Any, ...] | None:
+    """A key for an index of exact ints, None, `...` and slices of the first two; None for any other."""
+    key = []
+    for item in index if type(index) is tuple else (index,):
+        kind = type(item)
+        if kind is slice:
+            bounds = (item.start, item.stop, item.step)
+            if not {*map(type, bounds)} <= _BOUNDS:
+                return None
+            key.append(bounds)
+        elif kind is int or item is None or item is Ellipsis:
+            key.append(item)
+        else:
+            return None
+    return tuple(key)
 
 
 def _are_plain(values: tuple[Any, ...]) -> bool:

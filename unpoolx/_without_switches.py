@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unpoolx._arguments import as_window, bring, choose
+from unpoolx._arguments import accept, as_window
 from unpoolx._backend import Backend
 from unpoolx._dtypes import FLOATS
 from unpoolx._geometry import Geometry
@@ -99,8 +99,7 @@ def unpool_nearest(
     """
     parsed = _scale(scale, parse_data_format(data_format)[1])
     window = Window(parsed, data_format=data_format)
-    ops = choose(backend, x=x)
-    (x,) = bring(ops, x=x)
+    ops, (x,) = accept(backend, x=x)
     window = window.with_rank_of(ops.shape(x), "scale")
     scales: tuple[int, ...] = window.kernel_size  # type: ignore[assignment]  # a tuple, once the rank is fixed
     positions = spatial_axes(window.data_format, len(scales))
@@ -174,8 +173,7 @@ def _prepare(
         raise ValueError(
             f"kernel_size: expected a window without dilation and ceil_mode where there are no switches; got {window}"
         )
-    ops = choose(backend, x=x)
-    (x,) = bring(ops, x=x)
+    ops, (x,) = accept(backend, x=x)
     shape = ops.shape(x)
     window = window.with_rank_of(shape)
     sizes = []

@@ -47,6 +47,14 @@ class JaxBackend(Backend):
         """
         return jax.device_count() == 1
 
+    @property
+    def unrolled_elements(self) -> int:  # type: ignore[override]
+        """With more devices than one, as many as one byte numbers: a scatter would gather what is sharded.
+
+        With one, the list would only take longer to compile: 14 s for the gradient of 256 elements, a scatter 1.
+        """
+        return 64 if jax.device_count() == 1 else 256
+
     def devices(self) -> tuple[str, ...]:
         return tuple(map(_name, jax.devices()))
 

@@ -11,7 +11,7 @@ from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Unpool
-from unpoolx_backends import _fused, _numpy_blocks
+from unpoolx_backends import _fused, _numpy_blocks, _numpy_small
 
 # Of fewer elements, the operations themselves are what takes time.
 SELECTED_ELEMENTS = 2**12
@@ -253,7 +253,7 @@ class NumpyBackend(Backend):
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
         if x.size < _fused.FEWEST_ELEMENTS:  # nor are blocks worth asking for
-            return super().max_pool(x, geometry)
+            return _numpy_small.max_pool(x, geometry) or super().max_pool(x, geometry)
         fused = _fused.max_pool(x, geometry, _fused.cpus())
         if fused is not None:
             return fused
@@ -263,8 +263,11 @@ class NumpyBackend(Backend):
         return super().max_pool(x, geometry) if parts is None else (parts[0], parts[1])
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
-        if not isinstance(linear_map, (Unpool, Gather)) or index is None or _is_small(x, index):
+        if not isinstance(linear_map, (Unpool, Gather)) or index is None:
             return super().linear(linear_map, x, index)
+        if _is_small(x, index):
+            made = _numpy_small.mapped(linear_map, x, index)
+            return super().linear(linear_map, x, index) if made is None else made
         geometry, made = linear_map.geometry, None
         if isinstance(linear_map, Unpool):
             shape = geometry.unpooled_shape(x.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,11 @@ class Primitives(Backend):
         import ml_dtypes  # optional: NumPy by itself has no bfloat16
 
         return host.view(ml_dtypes.bfloat16)
+
+    @property
+    def unrolled_elements(self) -> int:  # type: ignore[override]
+        """No limit in an exported program: ONNX has no standard operator for a scatter that adds in order."""
+        return sys.maxsize if _is_exporting() else 64
 
     @property
     def hides_numpy(self) -> bool:  # type: ignore[override]  # it depends on where the call is
