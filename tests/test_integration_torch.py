@@ -152,3 +152,19 @@ def test_replicas_and_checkpoints_change_nothing():
     again = torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False)
     (recomputed,) = torch.autograd.grad(again.pow(2).sum(), model.convolution.bias)
     assert_same_bits(recomputed.numpy(), plain.numpy(), what="recomputed")
+
+
+@pytest.mark.parametrize("numba", [True, False], ids=["with Numba", "without Numba"])
+@pytest.mark.parametrize("overlap", ["last", "sum"])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("size", [12, 48])
+def test_channels_last_memory_is_kept(monkeypatch, size, window, overlap, numba):
+    from unpoolx_backends import _fused
+
+    monkeypatch.setattr(_fused, "ENABLED", numba)
+    x = numbers(2).repeat(1, 2, size // 12, size // 12)
+    expected = PoolAndUnpool(WINDOWS[window], overlap)(x)
+    found = PoolAndUnpool(WINDOWS[window], overlap)(x.contiguous(memory_format=torch.channels_last))
+    for name, one, other in zip(("values", "offsets", "unpooled"), found, expected, strict=True):
+        assert one.is_contiguous(memory_format=torch.channels_last), f"{name}: strides {one.stride()} of {one.shape}"
+        assert_same_bits(one.numpy(), other.numpy(), what=f"{name}, {window}, {overlap}, size {size}")

@@ -17,11 +17,12 @@ from unpoolx_backends._torch_native import is_plain
 
 
 @lru_cache(maxsize=256)
-def _channels_last(geometry: Geometry) -> Geometry:
+def in_channels_last(geometry: Geometry) -> Geometry:
+    """The geometry of the same windows where channels come last in the shape."""
     return replace(geometry, window=replace(geometry.window, data_format=CHANNELS_LAST))
 
 
-def _together(x: Array, geometry: Geometry) -> bool:
+def lies_together(x: Array, geometry: Geometry) -> bool:
     """Whether channels come first in the shape and last in memory."""
     memory = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
     if memory is None or geometry.window.data_format != CHANNELS_FIRST or len(geometry.axes) != x.ndim - 2:
@@ -29,11 +30,13 @@ def _together(x: Array, geometry: Geometry) -> bool:
     return x.is_contiguous(memory_format=memory) and not x.is_contiguous()
 
 
-def _forth(x: Array, *, together: bool) -> Array:
+def forth(x: Array, *, together: bool) -> Array:
+    """x with its channels last in the shape, too."""
     return x.movedim(1, -1) if together else x
 
 
-def _back(x: Array, *, together: bool) -> Array:
+def back(x: Array, *, together: bool) -> Array:
+    """The inverse of `forth`."""
     return x.movedim(-1, 1) if together else x
 
 
@@ -41,12 +44,12 @@ def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
     """`_recipe_pool.max_pool`, or None."""
     if not is_plain(x) or x.dtype in (torch.bfloat16, torch.float16):
         return None
-    together = _together(x, geometry)
-    laid = _channels_last(geometry) if together else geometry
-    made = _fused.max_pool(_forth(x.detach(), together=together).numpy(), laid, torch.get_num_threads())
+    together = lies_together(x, geometry)
+    laid = in_channels_last(geometry) if together else geometry
+    made = _fused.max_pool(forth(x.detach(), together=together).numpy(), laid, torch.get_num_threads())
     if made is None:
         return None
-    values, offsets = (_back(torch.from_numpy(a), together=together) for a in made)
+    values, offsets = (back(torch.from_numpy(a), together=together) for a in made)
     return values, offsets
 
 
@@ -66,8 +69,8 @@ def _mapped(
 ) -> Array | None:
     if not is_plain(x) or not is_plain(offsets) or x.is_complex():
         return None
-    together = _together(x, geometry)
-    if together and not _together(offsets, geometry):
+    together = lies_together(x, geometry)
+    if together and not lies_together(offsets, geometry):
         memory = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
         offsets = offsets.contiguous(memory_format=memory)
     if not together:
@@ -75,7 +78,7 @@ def _mapped(
     if x.dtype == torch.bfloat16:  # NumPy has none: its bits are moved
         made = None if adds else _mapped(function, x.view(torch.int16), offsets, geometry, option, adds=adds)
         return None if made is None else made.view(torch.bfloat16)
-    source, numbers = (_forth(a.detach(), together=together).numpy() for a in (x, offsets))
-    laid = _channels_last(geometry) if together else geometry
+    source, numbers = (forth(a.detach(), together=together).numpy() for a in (x, offsets))
+    laid = in_channels_last(geometry) if together else geometry
     made = function(source, numbers, laid, option, torch.get_num_threads())
-    return None if made is None else _back(torch.from_numpy(made), together=together)
+    return None if made is None else back(torch.from_numpy(made), together=together)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx_backends import _torch_fused, _torch_native, _torch_small
 from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives, needs_no_rule
+from unpoolx_backends._torch_native import is_plain
 from unpoolx_backends._torch_traced import (
     TracedFold,
     TracedLinear,
@@ -100,7 +102,15 @@ def _pooled(x: Array, geometry: Geometry) -> tuple[Array, Array]:
 
 def _mapped(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
     made = _by_loops(linear_map, x, index)
-    return apply_map(linear_map, x, index) if made is None else made
+    if made is not None:
+        return made
+    if isinstance(linear_map, (Unpool, Gather)) and index is not None and is_plain(x) and is_plain(index):
+        geometry = linear_map.geometry
+        if _torch_fused.lies_together(x, geometry):  # then the result does, too
+            linear_map = replace(linear_map, geometry=_torch_fused.in_channels_last(geometry))
+            x, index = (_torch_fused.forth(a, together=True) for a in (x, index))
+            return _torch_fused.back(apply_map(linear_map, x, index), together=True)
+    return apply_map(linear_map, x, index)
 
 
 class _MaxPool(torch.autograd.Function):
