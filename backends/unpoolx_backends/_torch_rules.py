@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,10 @@ import torch
 from unpoolx._backend import Array
 from unpoolx._dtypes import integer_range
 from unpoolx._geometry import Geometry
-from unpoolx._maps import Gather, LinearMap, Scatter, Take, Unpool
+from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowMean
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
-from unpoolx_backends import _torch_fused, _torch_native, _torch_small
+from unpoolx_backends import _torch_fused, _torch_native, _torch_sharded, _torch_small
 from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives, needs_no_rule
 from unpoolx_backends._torch_native import is_plain
 from unpoolx_backends._torch_traced import (
@@ -43,6 +44,9 @@ class TorchBackend(Primitives):
         return _Fold.apply(op, x, v, index)
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
+        if _torch_sharded.is_sharded(x):
+            shape = geometry.pooled_shape(tuple(x.shape))
+            return _torch_sharded.locally(partial(self.max_pool, geometry=geometry), geometry, shape, x)  # type: ignore[no-any-return]
         signed = UNSIGNED.get(x.dtype)
         if signed is not None:  # with the first bit flipped, signed integers are in the order of the unsigned ones
             flip = integer_range(NAMES[signed])[0]
@@ -55,6 +59,10 @@ class TorchBackend(Primitives):
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+        if not isinstance(linear_map, (Scatter, Take)) and (
+            _torch_sharded.is_sharded(x) or _torch_sharded.is_sharded(index)
+        ):
+            return self._linear_of_parts(linear_map, x, index)
         signed = UNSIGNED.get(x.dtype)
         if signed is not None:
             return self.linear(linear_map, x.view(signed), index).view(x.dtype)
@@ -63,6 +71,18 @@ class TorchBackend(Primitives):
         if needs_no_rule(x) and (index is None or needs_no_rule(index)):
             return _mapped(x, index, linear_map)
         return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
+
+    def _linear_of_parts(
+        self, linear_map: Unpool | Gather | Spread | WindowMean, x: Array, index: Array | None
+    ) -> Array:
+        geometry, arrays = linear_map.geometry, (x,) if index is None else (x, index)
+        grows = isinstance(linear_map, (Unpool, Spread))
+        shape = (geometry.unpooled_shape if grows else geometry.pooled_shape)(tuple(x.shape))
+
+        def part(x: Array, index: Array | None = None) -> Array:
+            return self.linear(linear_map, x, index)
+
+        return _torch_sharded.locally(part, geometry, shape, *arrays)  # type: ignore[no-any-return]
 
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
         again = cotangent.requires_grad or any(x.requires_grad for x in arrays)
