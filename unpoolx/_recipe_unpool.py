@@ -63,7 +63,7 @@ def gather(ops: Backend, x: Any, offsets: Any, geometry: Geometry, winners: bool
         return result
 
     result = over_regions(ops, geometry, x, read)
-    return ops.where(_winners(ops, offsets, geometry), result, ops.zero(result)) if winners else result
+    return ops.where(winning(ops, offsets, geometry), result, ops.zero(result)) if winners else result
 
 
 def unpool_strided(ops: Backend, x: Any, offsets: Any | None, geometry: Geometry, overlap: str) -> Any:
@@ -191,7 +191,7 @@ def spatial_positions(ops: Backend, offsets: Any, geometry: Geometry, dtype: str
     return coordinates[::-1]
 
 
-def _winners(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
+def winning(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
     """Where no later window names the same element."""
     if geometry.kernel_elements > MOST_PAIRED:
         return _last_of_all(ops, offsets, geometry)
@@ -234,7 +234,7 @@ def _rivals(axes: tuple[tuple[int, int, int], ...]) -> list[tuple[int, tuple[int
 
 
 def _last_of_all(ops: Backend, offsets: Any, geometry: Geometry) -> Any:
-    """`_winners` by unpooling every window's own number."""
+    """`winning` by unpooling every window's own number."""
     count = product(geometry.windows)
     own = ops.reshape(ops.arange(count, "int32", like=offsets), list(geometry.windows))
     if geometry.window.data_format == CHANNELS_LAST:

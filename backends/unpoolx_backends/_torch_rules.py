@@ -15,6 +15,7 @@ from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowMean
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
+from unpoolx._recipe_unpool import winning
 from unpoolx_backends import _torch_fused, _torch_native, _torch_sharded, _torch_small
 from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives, needs_no_rule
 from unpoolx_backends._torch_native import is_plain
@@ -170,7 +171,12 @@ def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | N
     geometry = linear_map.geometry
     if isinstance(linear_map, Gather):
         made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
-        return made if made is not None or linear_map.winners else _torch_native.gather(x, index, geometry)
+        if made is not None:
+            return made
+        read = _torch_native.gather(x, index, geometry)
+        if read is None or not (linear_map.winners and geometry.overlaps):
+            return read
+        return torch.where(winning(backend, index, geometry), read, torch.zeros((), dtype=x.dtype))
     adds = linear_map.overlap == "sum"
     if adds and not geometry.overlaps and x.is_floating_point():
         x = x + 0  # one addend each, which is moved: its -0.0 becomes +0.0 here
