@@ -14,6 +14,7 @@ import pytest
 from harness import Harness, window_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unpoolx_backends import _numpy_small
 from unpoolx_backends._numpy import NumpyBackend, backend
 
 import unpoolx
@@ -32,12 +33,13 @@ FORMS = {
 
 @contextmanager
 def forced(mutable: bool = True, max_axes: int = 64, unrolled: int = 64) -> Iterator[None]:
-    before = NumpyBackend.mutable, NumpyBackend.max_axes, NumpyBackend.unrolled_elements
-    NumpyBackend.mutable, NumpyBackend.max_axes, NumpyBackend.unrolled_elements = mutable, max_axes, unrolled
-    try:
+    """NumPy by one form, also where arrays are so small that tables would serve."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NumpyBackend, "mutable", mutable)
+        patch.setattr(NumpyBackend, "max_axes", max_axes)
+        patch.setattr(NumpyBackend, "unrolled_elements", unrolled)
+        patch.setattr(_numpy_small, "MOST_ENTRIES", 0)
         yield
-    finally:
-        NumpyBackend.mutable, NumpyBackend.max_axes, NumpyBackend.unrolled_elements = before
 
 
 @pytest.mark.rule("U3", "U4", "U5", "U7")
