@@ -27,6 +27,7 @@ STORES = {
     "_registry._registered": "one for each context of `registered` that is open",
     "_registry._by_type": "MOST_TYPES",
     "_remembered._geometries": "MOST",
+    "_remembered._plans": "MOST",
     "_tensorflow._programs": "MOST_PROGRAMS",
     "_law.LAWS": "one for each law, when its module is read",
     "_every_call.NOTHING": "empty: nothing writes to it",
@@ -145,6 +146,7 @@ def remembering() -> dict[str, Any]:
 def test_many_geometries_leave_no_more_than_the_least_of_memories(on: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_remembered, "MOST", 8)
     monkeypatch.setattr(_remembered, "_geometries", {})
+    monkeypatch.setattr(_remembered, "_plans", {})
     several = 1100 if on.name in ("numpy", "torch") else 12  # JAX compiles for each shape
     most = 0
     for shape in shapes(several):
@@ -155,6 +157,9 @@ def test_many_geometries_leave_no_more_than_the_least_of_memories(on: Harness, m
         most = max(most, len(_remembered._geometries))
         assert len(_remembered._geometries) <= 8
     assert most == 8  # or nothing was remembered, and nothing shown
+    for start in range(1100):
+        unpoolx.at(np.zeros(1200, np.int8))[start : start + 2].get()
+        assert 0 < len(_remembered._plans) <= 8
     for name, function in remembering().items():
         limit = function.cache_info().maxsize
         if inspect.signature(function).parameters:

@@ -265,6 +265,10 @@ def registered(backend: Backend) -> Iterator[Backend]:
             _loaded[backend.name] = before
 
 
+_PYTHON = frozenset({list, tuple, bool, int, float, complex})
+"""What belongs to no backend. Asked for first, since PyTorch's compiler cannot trace where these are defined."""
+
+
 def backend_of(x: object, what: str = "array") -> Backend | None:
     """The backend whose array x is; None for Python lists and scalars, which belong to none. `what` names x.
 
@@ -272,6 +276,8 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
         TypeError: x is no backend's array.
     """
     cls = type(x)
+    if cls in _PYTHON:
+        return None
     if cls.__module__.partition(".")[0] == "torch" and not _registered and _is_compiling():
         # A program that has seen `_by_type` would be compiled again after the first array of each other framework.
         found: Backend | None = _load_torch()
