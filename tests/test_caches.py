@@ -310,6 +310,39 @@ def test_jax_compiles_each_function_once_outside_of_a_jit(
             assert (programs_of_jax(function), programs_of_jax(function)) == (1, 0)
 
 
+def walk(x: Any) -> Iterator[Any]:
+    """An array read and updated row by row, and by two rows, as a loop does."""
+    for row in range(6):
+        for index in (row, slice(row, row + 2), (row, slice(None), 1)):
+            yield unpoolx.at(x)[index].get()
+            yield unpoolx.at(x)[index].set(1.0)
+            yield unpoolx.at(x)[index].add(1.0)
+            yield unpoolx.at(x)[index].max(1.0)
+
+
+@pytest.mark.parametrize("on_framework", ["jax"], indirect=True)
+def test_jax_compiles_nothing_for_another_row(
+    on_framework: Harness, programs_of_jax: Callable[[Callable[[], Any]], int]
+) -> None:
+    steps = walk(on_framework.array(np.zeros((7, 5, 3), np.float32)))
+    counts = [programs_of_jax(lambda: next(steps)) for _ in range(6 * 12)]
+    assert sum(counts[:12]) > 0, "the first row compiles, or nothing is counted"
+    assert counts[12:] == [0] * 60
+
+
+@pytest.mark.parametrize("on_framework", ["tf"], indirect=True)
+def test_tensorflow_compiles_nothing_for_a_row(on_framework: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unpoolx_backends import _tensorflow
+
+    monkeypatch.setattr(_tensorflow, "COMPILED_ELEMENTS", 1)
+    monkeypatch.setattr(_tensorflow, "_programs", {})
+    x = on_framework.array(np.zeros((7, 5, 3), np.float32))
+    assert len(list(walk(x))) == 6 * 12
+    assert not _tensorflow._programs
+    unpoolx.at(x)[::2].set(1.0)  # whose elements lie apart: one program is faster
+    assert len(_tensorflow._programs) == 1
+
+
 TORCH = """
 import numpy as np, torch, unpoolx
 from torch._dynamo.testing import CompileCounter

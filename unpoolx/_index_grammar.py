@@ -72,6 +72,11 @@ class Plan:
         return self.place < 0
 
     @property
+    def is_block(self) -> bool:
+        """Whether there are only integers and slices without gaps, whose place often changes from call to call."""
+        return self.is_basic and all(span.step == 1 for span in self.spans)
+
+    @property
     def kept(self) -> tuple[int, ...]:
         """The axes of the array that the advanced part leaves."""
         return tuple(axis for axis in range(len(self.shape)) if axis not in self.advanced)
