@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -175,8 +176,10 @@ def test_a_part_measured_anew_leaves_the_others(monkeypatch: pytest.MonkeyPatch,
     assert "| jax | pool forward | NHWC, jit | 1 | 2 | - | - |" in text
 
 
-@pytest.mark.slow
-def test_a_part_is_measured_in_a_process_of_its_own() -> None:
-    made = parts.measured("numpy-plain", "test", "--repeats", "1", "--only", "unpool", "2d")
-    assert "numba" not in made.machine["versions"]
-    assert {m.problem.operation for m in made.measured} == {"unpool"}
+@pytest.mark.parametrize("numba", [True, False])
+def test_a_part_is_measured_in_a_process_of_its_own(numba: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(parts.PARTS, "numpy", parts.Part("numpy", ("--only", "unpool", "2d", "k2", "float32"), numba))
+    monkeypatch.setenv("UNPOOLX_NUMBA", "0")  # a part says by itself what it is
+    made = parts.measured("numpy", "test", "--repeats", "1", "--form", "NCHW")
+    assert [(m.problem.operation, m.groups) for m in made.measured] == [("unpool", ["NCHW"])]
+    assert ("numba" in made.machine["versions"]) == (numba and importlib.util.find_spec("numba") is not None)
