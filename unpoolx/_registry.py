@@ -46,6 +46,12 @@ def _load_torch() -> Backend:
     return backend
 
 
+def _load_dask() -> Backend:
+    from unpoolx_backends._dask import backend
+
+    return backend
+
+
 class Known(NamedTuple):
     """A backend that unpoolx brings: how to load it, the framework it needs and how to install that."""
 
@@ -60,11 +66,12 @@ TABLE = (
     Known("tf", _load_tensorflow, "tensorflow", "pip install 'unpoolx[tf]'"),
     Known("jax", _load_jax, "jax", "pip install 'unpoolx[jax]'"),
     Known("torch", _load_torch, "torch", "pip install 'unpoolx[torch]'"),
+    Known("dask", _load_dask, "dask", "pip install 'unpoolx[dask]'"),
 )
 _KNOWN = {known.name: known for known in TABLE}
 _SPELLINGS = {"tensorflow": "tf", "pytorch": "torch"}
 # The top-level packages whose classes can be a framework's arrays.
-_PACKAGES = {"numpy": "numpy", "tensorflow": "tf", "jax": "jax", "jaxlib": "jax", "torch": "torch"}
+_PACKAGES = {"numpy": "numpy", "tensorflow": "tf", "jax": "jax", "jaxlib": "jax", "torch": "torch", "dask": "dask"}
 
 MOST_TYPES = 256
 """So many classes of arrays are remembered; more are forgotten, all at once."""
@@ -135,8 +142,8 @@ def get_backend(name_or_array: Any) -> Backend:
     """The backend of a name or of an array.
 
     Args:
-        name_or_array: `"numpy"`, `"tf"` (or `"tensorflow"`), `"jax"`, `"torch"` (or `"pytorch"`), the name of an
-            installed plugin, or an array of any of them. Lists and Python scalars count as NumPy.
+        name_or_array: `"numpy"`, `"tf"` (or `"tensorflow"`), `"jax"`, `"torch"` (or `"pytorch"`), `"dask"`, the name
+            of an installed plugin, or an array of any of them. Lists and Python scalars count as NumPy.
 
     Raises:
         ValueError: an unknown name.
