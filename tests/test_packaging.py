@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 
 # What `import unpoolx` must not load: the frameworks, and what only the extras need.
-HEAVY = ["tensorflow", "jax", "torch", "hypothesis", "pytest", "matplotlib", "PIL", "rich", "keras", "flax", "sklearn"]
+HEAVY = ["tensorflow", "jax", "torch", "hypothesis", "pytest", "matplotlib", "PIL", "rich", "keras", "flax", "dask", "sklearn"]
 
 pytest.importorskip("build", reason="the wheel is made by build")
 pytest.importorskip("hatchling", reason="the wheel is made by hatchling")
@@ -91,7 +91,7 @@ def test_the_metadata_say_what_pyproject_says(wheel: Path) -> None:
     assert metadata["Version"] == unpoolx.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    extras = {"tf", "jax", "torch", "all", "numba", "keras", "flax", "testing", "demo", "examples"}
+    extras = {"tf", "jax", "torch", "all", "numba", "keras", "flax", "dask", "testing", "demo", "examples"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     required = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert len(required) == 1, required

@@ -87,7 +87,7 @@ def test_the_plugin_is_listed_with_its_version_and_devices(installed: Path, tmp_
         installed,
         cwd=tmp_path,
     )
-    assert [row[0] for row in found] == ["numpy", "tf", "jax", "torch", "strict"]
+    assert [row[0] for row in found] == ["numpy", "tf", "jax", "torch", "dask", "strict"]
     version = importlib.metadata.version("array-api-strict")
     devices = ["CPU_DEVICE", "device1", "device2"]
     assert found[-1] == ["strict", True, version, devices, "pip install unpoolx-strict", None]

@@ -141,7 +141,7 @@ def index_get(
     _require_mode(mode, ("raise", "fill", "clip", "wrap"), "drop", "updates")
     ops, (x,) = accept(backend, x=x)
     with ops.beside(x):
-        return _get(ops, x, index, mode, fill_value)
+        return ops.whole(_get, x, index, mode, fill_value)
 
 
 def _get(ops: Backend, x: Any, index: Any, mode: str, fill_value: Any) -> Any:
@@ -223,7 +223,7 @@ def index_update(
     (x,) = bring(ops, x=x)
     _require_operation(ops.dtype(x), op)
     with ops.beside(x):
-        return _update(ops, x, index, values, op, mode, unique=unique)
+        return ops.whole(_update, x, index, values, op, mode, unique=unique)
 
 
 def _update(ops: Backend, x: Any, index: Any, values: Any, op: str, mode: str, *, unique: bool) -> Any:

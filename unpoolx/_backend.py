@@ -336,6 +336,10 @@ class Backend(Protocol):
         """`function(self, static, *arrays)`, as one compiled program where that pays; `static` is hashable."""
         return function(self, static, *arrays)
 
+    def whole(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """`function(self, *arguments, **named)`, an algorithm of the core that arrays in chunks may do otherwise."""
+        return function(self, *arguments, **named)
+
     # The framework's own transformations of a user's function, for tests: required where they are declared
 
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:

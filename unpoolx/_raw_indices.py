@@ -51,6 +51,11 @@ def unpool(
         )
     layout = _data_format(ops.shape(x), shape, data_format)
     numbering = Numbering(index_format, layout, shape, len(shape) - 2)
+    return ops.whole(_placed, x, numbers, index_ops, numbering, overlap)
+
+
+def _placed(ops: Backend, x: Any, numbers: Any, index_ops: Backend, numbering: Numbering, overlap: str) -> Any:
+    shape = numbering.shape
     # The range is decided in the framework that made the indices, before anything is narrowed.
     slots, index = _slots(index_ops, numbers, numbering)
     with ops.beside(x):

@@ -11,12 +11,12 @@ import dask
 import dask.array as da
 import numpy as np
 
-from unpoolx import _from_indices, _without_switches
+from unpoolx import _at, _from_indices, _raw_indices, _without_switches
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
-from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool
-from unpoolx_backends import _dask_blocks
+from unpoolx._maps import Gather, LinearMap, Spread, Unpool
+from unpoolx_backends import _dask_at, _dask_blocks, _dask_raw
 from unpoolx_backends._numpy import _dtype
 from unpoolx_backends._numpy import backend as _numpy
 
@@ -137,10 +137,10 @@ class DaskBackend(Backend):
         return _each(x, "positive_zero")
 
     def take_along(self, x: Array, index: Array) -> Array:
-        _refuse("reading at numbers that follow no window")
+        return _refuse("reading at numbers that follow no window")
 
     def scatter_along(self, x: Array, index: Array, values: Array) -> Array:
-        _refuse("writing at numbers that follow no window")
+        return _refuse("writing at numbers that follow no window")
 
     def max_pool(self, x: Array, geometry: Geometry) -> tuple[Array, Array]:
         return _dask_blocks.max_pool(x, geometry)
@@ -152,21 +152,55 @@ class DaskBackend(Backend):
             return _dask_blocks.gather(x, index, linear_map)
         if isinstance(linear_map, Spread):
             return _dask_blocks.spread(x, linear_map)
-        _refuse(f"{type(linear_map).__name__}, which only derivatives ask for")
+        return _refuse(f"{type(linear_map).__name__}, which only derivatives ask for")
 
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         own = _OWN.get(function)
         return function(self, static, *arrays) if own is None else own(static, *arrays)
+
+    def whole(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return _WHOLE[function](self, *arguments, **named)
 
 
 def _refuse(what: str) -> NoReturn:
     raise TypeError(f"Dask: {what}: no chunk knows which others it needs. Call x.compute() and use NumPy")
 
 
+def _in_their_windows(geometry: Geometry, offset: Array, valid: Array) -> Array:
+    """Offsets of switches, each checked by the task that makes it."""
+    valid = valid.rechunk(offset.chunks)
+    made = partial(_checked, geometry)
+    return da.map_blocks(
+        made, offset, valid, dtype=geometry.offset_dtype, meta=np.empty((0,) * offset.ndim, geometry.offset_dtype)
+    )
+
+
+def _checked(
+    geometry: Geometry, offset: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], block_info: Any = None
+) -> np.ndarray[Any, Any]:
+    if not valid.all():
+        first = [int(axis[0]) for axis in (~valid).nonzero()]
+        begin = [begin for begin, _ in block_info[0]["array-location"]]
+        raise ValueError(
+            f"indices: expected each to lie in its own window of {geometry.window} over {geometry.spatial_shape}; "
+            f"{int((~valid).sum())} of the {valid.size} in one chunk do not. The first is at "
+            f"{tuple(map(sum, zip(begin, first, strict=True)))}"
+        )
+    return offset.astype(geometry.offset_dtype)
+
+
 _OWN: dict[Callable[..., Any], Callable[..., Any]] = {
     _without_switches._fixed: lambda static, x: _dask_blocks.fixed(x, *static),  # noqa: SLF001
     _without_switches._nearest: lambda static, x: _dask_blocks.nearest(x, static),  # noqa: SLF001
+    _from_indices._or_nowhere: _in_their_windows,  # noqa: SLF001
 }
 """The recipes of the core that arrays in chunks carry out in a way of their own."""
+
+_WHOLE: dict[Callable[..., Any], Callable[..., Any]] = {
+    _raw_indices._placed: _dask_raw.unpool,  # noqa: SLF001
+    _at._get: _dask_at.get,  # noqa: SLF001
+    _at._update: _dask_at.update,  # noqa: SLF001
+}
+"""The algorithms of the core that need a plan of their own."""
 
 backend = DaskBackend()

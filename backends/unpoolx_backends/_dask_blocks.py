@@ -71,9 +71,7 @@ def nearest(x: Lazy, repeats: tuple[tuple[int, int], ...]) -> Lazy:
     """Each value repeated over a block."""
     parts = [plan.plain(chunks) for chunks in x.chunks]
     for where, times in repeats:
-        parts[where] = tuple(
-            replace(part, out=(part.out[0] * times, part.out[1] * times)) for part in parts[where]
-        )
+        parts[where] = tuple(replace(part, out=(part.out[0] * times, part.out[1] * times)) for part in parts[where])
     made = partial(_nearest, repeats)
     return by_blocks("unpool_nearest", made, tuple(parts), (source(x),), (x.dtype,))[0]
 
@@ -148,7 +146,7 @@ def _fixed(geometry: Geometry, places: tuple[int, ...], parts: tuple[Part, ...],
     return result
 
 
-def _nearest(repeats: tuple[tuple[int, int], ...], parts: tuple[Part, ...], x: Array) -> Array:
+def _nearest(repeats: tuple[tuple[int, int], ...], _: tuple[Part, ...], x: Array) -> Array:
     for where, times in repeats:
         x = np.repeat(x, times, axis=where)
     return x

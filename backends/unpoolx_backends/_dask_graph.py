@@ -109,9 +109,7 @@ def _cut(spans: tuple[Range, ...], x: np.ndarray[Any, Any]) -> np.ndarray[Any, A
     return x[tuple(slice(*span) for span in spans)].copy()
 
 
-def _run(
-    function: Callable[..., Any], parts: tuple[Part, ...], reads: tuple[_Pieces, ...], *given: list[Any]
-) -> Any:
+def _run(function: Callable[..., Any], parts: tuple[Part, ...], reads: tuple[_Pieces, ...], *given: list[Any]) -> Any:
     """One task: its arguments put together, and the function called."""
     return function(parts, *(_joined(read, arrays) for read, arrays in zip(reads, given, strict=True)))
 
