@@ -80,7 +80,7 @@ def update(ops: Backend, x: Lazy, index: Any, values: Any, op: str, mode: str, *
     if owner is ops:
         _refuse(
             "does not know which values of an array fall into which chunk of x, where index arrays decide it",
-            "Give NumPy's values: values.compute()",
+            "Give NumPy's values: at(x, backend='dask') with values.compute()",
         )
     plan, places, outside = _numbers(ops, plan, arrays, lengths, mode)
     return _by_numbers(x, plan, places, outside, values, op, unique=unique)

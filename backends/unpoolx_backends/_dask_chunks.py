@@ -126,22 +126,18 @@ def _first_window_after(axis: Axis, bound: int) -> int:
 
 def _element_before(axis: Axis, window: int) -> int:
     """The element before which the result of unpooling is cut for a boundary of the pooled array."""
-    start = window * axis.stride - axis.before
+    usual = window * axis.stride
+    start = usual - axis.before
     end = start - axis.stride + axis.extent  # of the window before
-    usual = min(max(window * axis.stride, min(start, end)), max(start, end))
 
     def shared(element: int) -> tuple[int, int, int]:
-        place = element + axis.before
-        count = -(-place // axis.stride) - (place - axis.extent) // axis.stride
-        return count, abs(element - window * axis.stride), element
+        after = -(-(element + axis.before) // axis.stride) - window
+        before = window - (element + axis.before - axis.extent) // axis.stride - 1
+        return max(0, after) + max(0, before), abs(element - usual), element
 
-    near = [
-        element - (element + axis.before - remainder) % axis.stride + step
-        for element in (usual,)
-        for remainder in (0, axis.extent)
-        for step in (0, axis.stride)
-    ]
-    return min([usual, *(e for e in near if min(start, end) <= e <= max(start, end))], key=shared)
+    inside = min(max(usual, min(start, end)), max(start, end))
+    near = (inside - (inside + axis.before - least) % axis.stride for least in (0, axis.extent))
+    return min([usual, inside, *(element + step for element in near for step in (0, axis.stride))], key=shared)
 
 
 def _covered(axis: Axis, first: int, last: int) -> Range:
