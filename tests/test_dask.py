@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -98,6 +102,7 @@ def cases(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES) -> tuple[np.ndarray
 # The same bits
 
 
+@pytest.mark.rule("B10")
 @given(cases(), st.data())
 def test_pooling_and_unpooling_give_the_bits_of_the_whole_array(case: Any, data: st.DataObject) -> None:
     x, lazy, window = case
@@ -206,6 +211,7 @@ def exploding(shape: tuple[int, ...], chunks: Any, dtype: Any = np.float32) -> A
     return whole.map_blocks(explode, dtype=dtype, meta=np.empty((0,) * len(shape), dtype))
 
 
+@pytest.mark.rule("B10")
 def test_nothing_is_computed_by_a_call() -> None:
     x = exploding((2, 12, 12, 2), (1, 5, 5, 1))
     values, switches = unpoolx.max_pool(x, 3, 2, "SAME")
@@ -426,6 +432,7 @@ def test_arguments_are_left_as_they_were() -> None:
 # Refusals
 
 
+@pytest.mark.rule("B10")
 def test_unknown_chunks_are_refused_with_the_way_to_know_them() -> None:
     x = da.ones((9, 4, 1), chunks=(3, 2, 1))
     unknown = x[x[:, 0, 0] > 0]
@@ -440,6 +447,7 @@ def test_unknown_chunks_are_refused_with_the_way_to_know_them() -> None:
     assert values.shape == (9, 2, 1)
 
 
+@pytest.mark.rule("B10")
 def test_raw_indices_out_of_range_are_an_error_of_the_task() -> None:
     x = da.ones((2, 2, 1), chunks=(1, -1, 1))
     indices = da.from_array(np.array([[[0], [3]], [[1], [4]]]), chunks=(1, -1, 1))
@@ -449,6 +457,7 @@ def test_raw_indices_out_of_range_are_an_error_of_the_task() -> None:
     assert lazy[0].compute().ravel().tolist() == [1, 0, 0, 1]
 
 
+@pytest.mark.rule("B10")
 def test_indices_outside_their_windows_are_an_error_of_the_task() -> None:
     indices = da.from_array(np.array([[[0], [3], [4], [1]]]), chunks=(1, 2, 1))
     switches = Switches.from_indices(indices, Window(2), (1, 8, 1), index_format="spatial")
@@ -466,6 +475,7 @@ def test_raw_indices_over_several_chunks_of_a_plane_are_refused() -> None:
         by_indices(x, indices, (2, 8, 1), "spatial", "last")
 
 
+@pytest.mark.rule("B10")
 def test_what_dask_lacks_is_named_with_the_way_round() -> None:
     x = da.ones((4, 6), chunks=2)
     lazy_index = da.from_array(np.array([1, 2]), chunks=1)
@@ -488,7 +498,9 @@ def test_arrays_of_numpy_and_dask_are_not_mixed_unasked() -> None:
     with pytest.raises(TypeError, match="x of dask, switches of numpy"):
         unpoolx.unpool(da.from_array(values), switches)
     same(unpoolx.unpool(values, switches, backend="dask"), unpoolx.unpool(values, switches), "asked")
-    with pytest.raises(TypeError, match="cannot become an array of numpy"):
+    with pytest.raises(
+        TypeError, match="a lazy array of dask .* unasked; compute it first"
+    ):
         unpoolx.unpool(da.from_array(values), switches, backend="numpy")
 
 
@@ -496,3 +508,42 @@ def test_a_chunk_that_is_no_numpy_array_is_refused() -> None:
     masked = da.ma.masked_array(da.ones((1, 4, 1)), mask=da.zeros((1, 4, 1), dtype=bool))
     with pytest.raises(TypeError, match="expected a dense array"):
         unpoolx.max_pool(masked, 2)
+
+
+# Real processes
+
+
+def test_a_volume_survives_a_killed_process(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the example runs processes of Dask")
+    pytest.importorskip("zarr", reason="the example keeps its volume in zarr")
+    script = Path(__file__).resolve().parent.parent / "docs" / "examples" / "volume.py"
+    command = [sys.executable, str(script), "--kill", "--folder", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert "is NumPy's, bit for bit" in result.stdout
+    assert result.stdout.count(", killed half-way") == 1
+    assert result.stdout.count("100% Completed") == 2, "both parts show their progress"
+    assert not list(tmp_path.iterdir()), "the run left files behind"
+
+
+def test_the_example_tells_a_chunk_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="the example runs processes of Dask")
+    zarr = pytest.importorskip("zarr", reason="the example keeps its volume in zarr")
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / "docs" / "examples")
+    volume = importlib.import_module("volume")
+    x = np.random.default_rng(0).integers(-9, 9, (1, 32, 32, 32, 1)).astype(np.float32)
+    values, switches = unpoolx.max_pool(x, volume.WINDOW)
+    arrays = {
+        "volume": (x, 16),
+        "values": (values, 8),
+        "offsets": (switches.offsets, 8),
+        "restored": (unpoolx.unpool(values, switches, overlap=volume.OVERLAP), 16),
+    }
+    stored = {what: zarr.array(array, chunks=(1, n, n, n, 1)) for what, (array, n) in arrays.items()}
+    assert volume.differing(**stored) == []
+    stored["offsets"][0, 9, 3, 3, 0] += 1
+    stored["restored"][0, 17, 31, 0, 0] += 1.0
+    assert volume.differing(**stored) == [
+        "offsets of the chunk at (16, 0, 0)",
+        "restored of the chunk at (16, 16, 0)",
+    ]

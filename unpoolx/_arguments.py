@@ -106,6 +106,11 @@ def as_numpy(x: Any, what: str) -> np.ndarray[Any, Any]:
 def _convert(x: Any, owner: Backend | None, ops: Backend, like: Any, what: str) -> Any:
     if owner is None:
         host = as_numpy(x, what)
+    elif owner.lazy:
+        raise TypeError(
+            f"{what}: a lazy array of {owner.name} cannot become an array of {ops.name} unasked; compute it first, or "
+            f"call with backend={owner.name!r}"
+        )
     elif not owner.is_concrete(x):
         raise TypeError(
             f"{what}: a traced array of {owner.name} cannot become an array of {ops.name} inside compiled code; "

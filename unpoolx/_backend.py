@@ -73,6 +73,8 @@ class Backend(Protocol):
     """The most elements of an overlapping kernel that are compared one by one; those of a larger one are scattered."""
     counts_wide: bool = False
     """Whether numbers inside windows are better counted in int32 than in one byte until they are complete."""
+    lazy: bool = False
+    """Whether results are computed after a call, so that an error which only values can tell comes then."""
     mutable: bool = False
     """Whether a result may be written in place while it is built (`write`)."""
 

@@ -169,6 +169,9 @@ def _obstacle(info: unpoolx.BackendInfo, device: str | None) -> Absent | None:
         backend = unpoolx.get_backend(info.name)
         if info.error is not None:
             return Absent(info.name, f"cannot be loaded: {info.error}", broken=True)
+        if backend.lazy:
+            reason = "did not run: it is lazy, and some laws ask for errors at once; named, it is run"
+            return Absent(info.name, reason, broken=False)
         Subject(backend)
     except unpoolx.BackendNotInstalledError:
         return Absent(info.name, f"not installed: {info.install}", broken=False)

@@ -45,6 +45,7 @@ class DaskBackend(Backend):
 
     name = "dask"
     exact_comparisons = True
+    lazy = True
 
     @property
     def version(self) -> str:
