@@ -46,6 +46,7 @@ def test_the_examples_of_the_page_print_what_it_says(page: Path) -> None:
         (">>> import numpy as np, onnxruntime", "onnxruntime"),
         (">>> import keras", "keras"),
         (">>> from flax", "flax"),
+        (">>> import dask", "dask"),
     ):
         if line in text:
             pytest.importorskip(framework, reason=f"an example of {name_of(page)} uses it")
