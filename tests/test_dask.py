@@ -516,7 +516,7 @@ def test_a_chunk_that_is_no_numpy_array_is_refused() -> None:
 def test_a_volume_survives_a_killed_process(tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the example runs processes of Dask")
     pytest.importorskip("zarr", reason="the example keeps its volume in zarr")
-    script = Path(__file__).resolve().parent.parent / "docs" / "examples" / "volume.py"
+    script = Path(__file__).resolve().parent.parent / "docs" / "examples" / "volume" / "volume.py"
     command = [sys.executable, str(script), "--kill", "--folder", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
@@ -529,7 +529,7 @@ def test_a_volume_survives_a_killed_process(tmp_path: Path) -> None:
 def test_the_example_tells_a_chunk_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="the example runs processes of Dask")
     zarr = pytest.importorskip("zarr", reason="the example keeps its volume in zarr")
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / "docs" / "examples")
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / "docs" / "examples" / "volume")
     volume = importlib.import_module("volume")
     x = np.random.default_rng(0).integers(-9, 9, (1, 32, 32, 32, 1)).astype(np.float32)
     values, switches = unpoolx.max_pool(x, volume.WINDOW)

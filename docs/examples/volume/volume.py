@@ -1,10 +1,11 @@
 """A volume that does not fit in memory: pooled with switches and unpooled again by two processes, from disk to disk.
 
-    python docs/examples/volume.py                          # 0.01 GB
-    python docs/examples/volume.py --gigabytes 8 --kill     # 8 GB, and one process is killed half-way
+    python docs/examples/volume/volume.py                          # 0.01 GB
+    python docs/examples/volume/volume.py --gigabytes 8 --kill     # 8 GB, and one process is killed half-way
 
 It needs `pip install 'unpoolx[dask]' distributed zarr`, and for each GB of the volume 2.2 GB on disk while it runs.
 Every chunk of what came out is compared with NumPy's, bit for bit; the exit status is 1 where one differs.
+It lies in a folder of its own, where no other example stands in the way of a package's name.
 """
 
 from __future__ import annotations
