@@ -18,7 +18,20 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 
 # What `import unpoolx` must not load: the frameworks, and what only the extras need.
-HEAVY = ["tensorflow", "jax", "torch", "hypothesis", "pytest", "matplotlib", "PIL", "rich", "keras", "flax", "dask", "sklearn"]
+HEAVY = [
+    "tensorflow",
+    "jax",
+    "torch",
+    "hypothesis",
+    "pytest",
+    "matplotlib",
+    "PIL",
+    "rich",
+    "keras",
+    "flax",
+    "dask",
+    "sklearn",
+]
 
 pytest.importorskip("build", reason="the wheel is made by build")
 pytest.importorskip("hatchling", reason="the wheel is made by hatchling")
