@@ -148,6 +148,13 @@ def test_a_page_that_the_nav_does_not_name_is_under_more(tmp_path: Path) -> None
     assert hooks["on_config"](SimpleNamespace(docs_dir=str(tmp_path), nav=list(nav))).nav == nav
 
 
+def test_the_nav_names_each_page_once() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages = re.findall(r"\S+\.md$", nav, flags=re.MULTILINE)
+    assert len(pages) > 20
+    assert not {page for page in pages if pages.count(page) > 1}
+
+
 def public_names(module: str) -> list[str]:
     """`__all__`, read and not imported: layers would import their frameworks."""
     path = ROOT / module.replace(".", "/")
