@@ -157,6 +157,20 @@ class TestTorchKernels(OurBackend):
         monkeypatch.setattr(_torch_small, "MOST_ELEMENTS", 0)
 
 
+class TestTorchCompiledRecipes(OurBackend):
+    """PyTorch's compiled code by the recipes, as on other devices and in exported programs."""
+
+    backend = "torch"
+    examples = 30
+    levels = ("compiled",)
+
+    @pytest.fixture(autouse=True)
+    def _look_inside(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from unpoolx_backends import _torch_opaque
+
+        monkeypatch.setattr(_torch_opaque, "ENABLED", False)
+
+
 class TestTorchRecipes(OurBackend):
     """PyTorch without its own kernels and without fused loops: what serves where they cannot."""
 

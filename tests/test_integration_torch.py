@@ -168,3 +168,38 @@ def test_channels_last_memory_is_kept(monkeypatch, size, window, overlap, numba)
     for name, one, other in zip(("values", "offsets", "unpooled"), found, expected, strict=True):
         assert one.is_contiguous(memory_format=torch.channels_last), f"{name}: strides {one.stride()} of {one.shape}"
         assert_same_bits(one.numpy(), other.numpy(), what=f"{name}, {window}, {overlap}, size {size}")
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["channels_last", "contiguous"])
+@pytest.mark.parametrize("overlap", ["last", "sum"])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("inside", [True, False], ids=["recipes", "operations"])
+def test_compiled_code_keeps_bits_and_memory(monkeypatch, inside, window, overlap, together):
+    from unpoolx_backends import _torch_opaque
+
+    monkeypatch.setattr(_torch_opaque, "ENABLED", not inside)
+    torch._dynamo.reset()
+    x = numbers(2).contiguous(memory_format=torch.channels_last if together else torch.contiguous_format)
+    model = PoolAndUnpool(WINDOWS[window], overlap)
+    found, expected = torch.compile(model, fullgraph=True, backend="aot_eager")(x), model(x)
+    for name, one, other in zip(("values", "offsets", "unpooled"), found, expected, strict=True):
+        assert_same_bits(one.numpy(), other.numpy(), what=f"{name}, {window}, {overlap}")
+        if together and not inside:
+            assert one.is_contiguous(memory_format=torch.channels_last), f"{name}: strides {one.stride()}"
+
+
+def test_compiled_code_on_the_cpu_is_our_operations_and_exported_code_is_not():
+    model, x = PoolAndUnpool(WINDOWS["overlap"], "last"), numbers(2)
+    seen = []
+
+    def look(graph, _):
+        seen.append(str(graph.graph))
+        return graph.forward
+
+    from torch._dynamo.backends.common import aot_autograd
+
+    torch._dynamo.reset()
+    torch.compile(model, fullgraph=True, backend=aot_autograd(fw_compiler=look))(x)
+    assert "unpoolx.max_pool" in seen[0]
+    assert "unpoolx.unpool" in seen[0]
+    assert "unpoolx" not in str(torch.export.export(model, (x,)).run_decompositions().graph)

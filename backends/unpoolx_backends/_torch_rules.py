@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,16 +13,13 @@ from unpoolx._dtypes import integer_range
 from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, WindowMean
 from unpoolx._recipe_fold import coefficients, fold
-from unpoolx._recipe_pool import max_pool
-from unpoolx._recipe_unpool import winning
-from unpoolx_backends import _torch_fused, _torch_native, _torch_sharded, _torch_small
+from unpoolx_backends import _torch_sharded
 from unpoolx_backends._torch import NAMES, UNSIGNED, Primitives, needs_no_rule
-from unpoolx_backends._torch_native import is_plain
+from unpoolx_backends._torch_eager import mapped, pooled
 from unpoolx_backends._torch_traced import (
     TracedFold,
     TracedLinear,
     TracedMaxPool,
-    apply_map,
     constants,
     map_constants,
     weighted,
@@ -56,7 +52,7 @@ class TorchBackend(Primitives):
         if torch.compiler.is_compiling():
             return TracedMaxPool.apply(x, *constants(geometry))  # type: ignore[no-any-return,no-untyped-call]
         if needs_no_rule(x):
-            return _pooled(x, geometry)
+            return pooled(x, geometry)
         return _MaxPool.apply(x, geometry)  # type: ignore[no-any-return,no-untyped-call]
 
     def linear(self, linear_map: LinearMap, x: Array, index: Array | None) -> Array:
@@ -70,7 +66,7 @@ class TorchBackend(Primitives):
         if torch.compiler.is_compiling():
             return TracedLinear.apply(x, index, *map_constants(linear_map))  # type: ignore[no-untyped-call]
         if needs_no_rule(x) and (index is None or needs_no_rule(index)):
-            return _mapped(x, index, linear_map)
+            return mapped(x, index, linear_map)
         return _Linear.apply(x, index, linear_map)  # type: ignore[no-untyped-call]
 
     def _linear_of_parts(
@@ -115,29 +111,10 @@ def _laid_out(tangent: Array, strides: tuple[int, ...]) -> Array:
     return tangent.new_empty_strided(tangent.shape, strides).copy_(tangent)
 
 
-def _pooled(x: Array, geometry: Geometry) -> tuple[Array, Array]:
-    made = _torch_small.max_pool(x, geometry) or _torch_fused.max_pool(x, geometry)
-    made = made or _torch_native.max_pool(x, geometry)
-    return made or max_pool(backend, geometry, x)
-
-
-def _mapped(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
-    made = _by_loops(linear_map, x, index)
-    if made is not None:
-        return made
-    if isinstance(linear_map, (Unpool, Gather)) and index is not None and is_plain(x) and is_plain(index):
-        geometry = linear_map.geometry
-        if _torch_fused.lies_together(x, geometry):  # then the result does, too
-            linear_map = replace(linear_map, geometry=_torch_fused.in_channels_last(geometry))
-            x, index = (_torch_fused.forth(a, together=True) for a in (x, index))
-            return _torch_fused.back(apply_map(linear_map, x, index), together=True)
-    return apply_map(linear_map, x, index)
-
-
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, geometry: Geometry) -> tuple[Array, Array]:
-        return _pooled(x, geometry)
+        return pooled(x, geometry)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -161,37 +138,10 @@ class _MaxPool(torch.autograd.Function):
         return _MaxPool.apply(x.movedim(in_dims[0], 0), geometry), (0, 0)  # type: ignore[no-untyped-call]
 
 
-def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | None:
-    """The map by fused loops or by PyTorch's own kernels, where they have it."""
-    if index is None or not isinstance(linear_map, (Unpool, Gather)):
-        return None
-    small = _torch_small.mapped(linear_map, x, index)
-    if small is not None:
-        return small
-    geometry = linear_map.geometry
-    if isinstance(linear_map, Gather):
-        made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
-        if made is not None:
-            return made
-        read = _torch_native.gather(x, index, geometry)
-        if read is None or not (linear_map.winners and geometry.overlaps):
-            return read
-        return torch.where(winning(backend, index, geometry), read, torch.zeros((), dtype=x.dtype))
-    adds = linear_map.overlap == "sum"
-    if adds and not geometry.overlaps and x.is_floating_point():
-        x = x + 0  # one addend each, which is moved: its -0.0 becomes +0.0 here
-    made = _torch_fused.unpool(x, index, geometry, linear_map.overlap)
-    if made is not None:
-        return made
-    if adds and geometry.overlaps:
-        return _torch_native.unpool_sum(x, index, geometry)
-    return _torch_native.unpool(x, index, geometry)
-
-
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
-        return _mapped(x, index, linear_map)
+        return mapped(x, index, linear_map)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

@@ -15,17 +15,8 @@ from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 from unpoolx._switches import Switches, restore
 from unpoolx._window import Window
-from unpoolx_backends._torch import Primitives
-
-# The recipes ask for no derivative by name: what they are made of carries it.
-_primitives = Primitives()
-
-
-def apply_map(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
-    if not x.is_complex():
-        return linear_map.apply(_primitives, x, index)
-    # Its sum of complex numbers multiplies, and turns an infinite part into two NaNs.
-    return torch.complex(linear_map.apply(_primitives, x.real, index), linear_map.apply(_primitives, x.imag, index))
+from unpoolx_backends import _torch_opaque
+from unpoolx_backends._torch_eager import by_recipe, primitives
 
 
 def weighted(weight: Array, cotangent: Array, index: Array | None) -> Array:
@@ -35,13 +26,13 @@ def weighted(weight: Array, cotangent: Array, index: Array | None) -> Array:
     if cotangent.shape[1] == 0:
         return torch.zeros_like(weight)
     nowhere = index >= cotangent.shape[1]
-    read = _primitives.take_along(cotangent, torch.where(nowhere, 0, index))
+    read = primitives.take_along(cotangent, torch.where(nowhere, 0, index))
     return torch.where(nowhere, 0, weight * read)
 
 
 @torch.library.custom_op("unpoolx::fold", mutates_args=())
 def _fold_op(op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    return fold(_primitives, op, x, v, index).clone(memory_format=torch.contiguous_format)  # never an input itself
+    return fold(primitives, op, x, v, index).clone(memory_format=torch.contiguous_format)  # never an input itself
 
 
 @_fold_op.register_fake
@@ -53,7 +44,7 @@ def _fold_shape(op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor) 
 def _coefficients_op(
     op: str, x: torch.Tensor, v: torch.Tensor, index: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    factor, weight = coefficients(_primitives, op, x, v, index)
+    factor, weight = coefficients(primitives, op, x, v, index)
     return factor.contiguous(), weight.contiguous()
 
 
@@ -97,13 +88,22 @@ def _linear_map(kind: Any, option: Any, fixed: Any, sizes: Any) -> LinearMap:
     return kind(subject, *option)  # type: ignore[no-any-return]
 
 
+def _linear(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
+    made = _torch_opaque.linear(linear_map, x, index) if _torch_opaque.serves(x) else None
+    return by_recipe(linear_map, x, index) if made is None else made
+
+
 # Each argument by its name: with *arguments, the tracer forgets the context where nothing needs a gradient.
 
 
 class TracedMaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Array, fixed: Any, sizes: Any) -> tuple[Array, Array]:
-        values, offsets = max_pool(_primitives, _geometry(fixed, sizes), x)
+        geometry = _geometry(fixed, sizes)
+        if _torch_opaque.serves(x):
+            values, offsets = _torch_opaque.max_pool(x, geometry)
+        else:
+            values, offsets = max_pool(primitives, geometry, x)
         ctx.constants = (fixed, sizes)
         ctx.mark_non_differentiable(offsets)
         ctx.save_for_backward(offsets)
@@ -113,7 +113,7 @@ class TracedMaxPool(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Array, _: Any) -> Any:
         (offsets,) = ctx.saved_tensors
         adjoint = Gather(_geometry(*ctx.constants)).adjoint
-        return adjoint.apply(_primitives, cotangent, offsets), None, None
+        return _linear(adjoint, cotangent, offsets), None, None
 
 
 class TracedLinear(torch.autograd.Function):
@@ -121,13 +121,13 @@ class TracedLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Array, index: Array | None, kind: Any, option: Any, fixed: Any, sizes: Any) -> Array:
         ctx.constants = (kind, option, fixed, sizes)
         ctx.save_for_backward(index)
-        return apply_map(_linear_map(kind, option, fixed, sizes), x, index)
+        return _linear(_linear_map(kind, option, fixed, sizes), x, index)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Array) -> Any:
         (index,) = ctx.saved_tensors
         adjoint: LinearMap = _linear_map(*ctx.constants).adjoint
-        return apply_map(adjoint, cotangent, index), None, None, None, None, None
+        return _linear(adjoint, cotangent, index), None, None, None, None, None
 
 
 class TracedFold(torch.autograd.Function):
@@ -135,13 +135,13 @@ class TracedFold(torch.autograd.Function):
     def forward(ctx: Any, op: str, x: Array, v: Array, index: Array | None) -> Array:
         ctx.op = op
         ctx.save_for_backward(x, v, index)
-        return fold(_primitives, op, x, v, None) if index is None else _fold_op(op, x, v, index)
+        return fold(primitives, op, x, v, None) if index is None else _fold_op(op, x, v, index)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Array) -> Any:
         x, v, index = ctx.saved_tensors
         if index is None:
-            factor, weight = coefficients(_primitives, ctx.op, x, v, None)
+            factor, weight = coefficients(primitives, ctx.op, x, v, None)
         else:
             factor, weight = _coefficients_op(ctx.op, x, v, index)
         return None, factor * cotangent, weighted(weight, cotangent, index), None

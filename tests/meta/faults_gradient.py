@@ -35,7 +35,7 @@ class SoundTorch(TorchBackend):
 class _Ruled(torch.autograd.Function):
     @staticmethod
     def forward(x: Array, index: Array | None, linear_map: LinearMap, ops: Ruled) -> Array:
-        return _torch_traced.apply_map(linear_map, x, index)
+        return _torch_traced.by_recipe(linear_map, x, index)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
