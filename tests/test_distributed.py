@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from commands import run_alone
 
-PROGRAM = Path(__file__).resolve().parent.parent / "docs" / "examples" / "distributed.py"
+PROGRAM = Path(__file__).resolve().parent.parent / "docs" / "examples" / "two_processes.py"
 
 
 def together(way: str, framework: str) -> dict[str, Any]:
@@ -57,16 +57,15 @@ def test_keras_layers_train_on_two_workers_as_on_one() -> None:
 
 
 def test_other_bits_would_be_seen() -> None:
-    # By another name than its own, which is also that of a package of Dask's.
     spec = importlib.util.spec_from_file_location("two_processes", PROGRAM)
-    distributed = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(distributed)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
     alone = {"bits": ["a", "b"]}
-    assert distributed.compared("torch-ddp", alone, {"bits": ["a", "b"]})
-    assert not distributed.compared("torch-ddp", alone, {"bits": ["a", "c"]})
-    assert not distributed.compared("jax", {"bits": {"0": ["a"], "1": ["b"]}}, {"bits": {"1": ["a"]}})
-    assert not distributed.compared("torch-dtensor", {"Shard(0)": alone}, {"Shard(0)": {"bits": ["a"]}})
-    assert distributed.digest(distributed.images()) != distributed.digest(-distributed.images())
+    assert program.compared("torch-ddp", alone, {"bits": ["a", "b"]})
+    assert not program.compared("torch-ddp", alone, {"bits": ["a", "c"]})
+    assert not program.compared("jax", {"bits": {"0": ["a"], "1": ["b"]}}, {"bits": {"1": ["a"]}})
+    assert not program.compared("torch-dtensor", {"Shard(0)": alone}, {"Shard(0)": {"bits": ["a"]}})
+    assert program.digest(program.images()) != program.digest(-program.images())
 
 
 REFUSED = """

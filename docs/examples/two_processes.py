@@ -1,10 +1,10 @@
 """Pooling and unpooling in two processes: each framework's own way to have them, held to what one process gives.
 
-    python docs/examples/distributed.py torch-dtensor    sharded tensors: placements kept, nothing sent
-    python docs/examples/distributed.py torch-ddp        a model trained by DistributedDataParallel
-    python docs/examples/distributed.py torch-fsdp       the same model, its weights sharded by FSDP2
-    python docs/examples/distributed.py jax              a global array over two processes of jax.distributed
-    python docs/examples/distributed.py tf               Keras layers under MultiWorkerMirroredStrategy
+    python docs/examples/two_processes.py torch-dtensor    sharded tensors: placements kept, nothing sent
+    python docs/examples/two_processes.py torch-ddp        a model trained by DistributedDataParallel
+    python docs/examples/two_processes.py torch-fsdp       the same model, its weights sharded by FSDP2
+    python docs/examples/two_processes.py jax              a global array over two processes of jax.distributed
+    python docs/examples/two_processes.py tf               Keras layers under MultiWorkerMirroredStrategy
 
 Each starts two processes on this machine, and one more that does the same alone, and compares all bits. It prints one
 line of JSON, and ends with 0 where the bits are the same and with 1 where not.
