@@ -62,13 +62,13 @@ def run(script: str, folder: Path, *options: str) -> tuple[dict[str, Any], str]:
 
 
 def test_the_autoencoder_learns_best_with_switches(framework: str, tmp_path: Path) -> None:
-    measured, printed = run("autoencoder.py", tmp_path, "--framework", framework, "--epochs", "3")
+    measured, printed = run("autoencoder.py", tmp_path, "--framework", framework)
     assert measured["framework"] == framework
     assert measured.get("keras_backend") == ("tensorflow" if framework == "keras" else None)
     losses = measured["losses"]
     assert list(losses) == ["switches", "nearest", "corner"]
     for way, loss in losses.items():
-        assert len(loss["training"]) == len(loss["validation"]) == 3
+        assert len(loss["training"]) == len(loss["validation"]) == 2
         assert loss["validation"][-1] < loss["validation"][0], f"{way} learns: {loss}"
         assert f"{loss['validation'][-1]:.5f}" in printed
     final = {way: loss["validation"][-1] for way, loss in losses.items()}
@@ -166,3 +166,50 @@ def test_what_one_framework_trained_unpools_to_the_same_bits_in_another(framewor
         np.testing.assert_allclose(outputs, trained.run(forward, validation[:8]), rtol=0, atol=1e-5, err_msg=name)
         restored = network.numpy(unpoolx.unpool(*unpoolx.max_pool(network.array(conv), 2)))
         assert_same_bits(restored, wanted, what=f"unpooled in {name}, of maps from {framework}")
+
+
+def test_the_projection_names_the_pixels_that_a_feature_needs(framework: str, tmp_path: Path) -> None:
+    measured, printed = run("deconvnet.py", tmp_path, "--framework", framework, "--epochs", "6")
+    assert measured["framework"] == framework
+    assert measured["accuracy"] > 0.7, measured  # of ten digits
+    left = measured["left_of_the_feature"]
+    assert list(left) == ["by switches", "by the corner", "by chance"]
+    assert left["by switches"] < left["by chance"] - 0.1, left
+    assert left["by switches"] < left["by the corner"], left
+    assert all(f"{share:.1%}" in printed for share in left.values())
+    assert (len(measured["features"]), len(measured["digits"])) == (6, 30)
+
+
+def test_one_framework_projects_with_the_weights_of_another(tmp_path: Path) -> None:
+    """What is chosen is the same in all three: activations agree far closer than those chosen differ."""
+    installed = [name for name, packages in NEEDED.items() if all(map(find_spec, packages))]
+    if len(installed) < 2:
+        pytest.skip("fewer than two frameworks are installed")
+    weights, chosen = str(tmp_path / "weights.npz"), ("--epochs", "2", "--features", "3", "5")
+    trained, _ = run("deconvnet.py", tmp_path, "--framework", installed[0], "--save", weights, *chosen)
+    for name in installed[1:2]:  # a process each takes seconds
+        loaded, _ = run("deconvnet.py", tmp_path, "--framework", name, "--weights", weights, *chosen)
+        assert loaded["framework"] == name
+        assert {k: loaded[k] for k in ("accuracy", "features", "digits")} == {
+            k: trained[k] for k in ("accuracy", "features", "digits")
+        }
+        assert loaded["left_of_the_feature"] == pytest.approx(trained["left_of_the_feature"], abs=1e-3)
+
+
+def test_the_projection_is_the_transpose_of_the_way_forward(framework: str, examples: Any) -> None:
+    """With positive weights no rectifier cuts anything: the projection is the feature's gradient, times the feature."""
+    module, shared = examples("deconvnet"), examples("frameworks")
+    weights = {n: abs(w) for n, w in whole_numbers(shared.initial_weights(module.LAYERS, 0), 1).items()}
+    weights |= {name: 0 * w for name, w in weights.items() if name.endswith("bias")}  # the way back has none
+    x = np.random.default_rng(2).integers(0, 4, (3, 8, 8, 1)).astype(np.float32)
+    network = shared.FRAMEWORKS[framework](module.classify, weights | module.transposed(weights), "labels")
+    plain = Plain(weights | module.transposed(weights))
+    fired = network.run(module.features, x)
+    mask = np.zeros_like(fired)
+    mask[:, 1, 0, 7] = 1
+    projection = network.run(module.project, x, mask)
+    assert_same_bits(projection, module.project(plain, plain.variables, x, mask), what=f"projection on {framework}")
+    # The feature is a sum of pixels times their projections, over the feature itself: Euler's relation, exact here.
+    feature = fired[:, 1, 0, 7]
+    assert feature.min() > 0
+    assert np.array_equal((projection * x).sum(axis=(1, 2, 3)), feature * feature)

@@ -188,7 +188,7 @@ class Keras:
 
     def weights(self) -> Weights:
         """The weights as NumPy's arrays."""
-        return {name: self.numpy(self.array(w)) for name, w in self.variables.items()}
+        return {name: self.numpy(self.keras.ops.copy(w)) for name, w in self.variables.items()}
 
     def array(self, x: np.ndarray) -> Any:
         """A tensor of the backend."""
