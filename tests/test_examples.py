@@ -181,19 +181,17 @@ def test_the_projection_names_the_pixels_that_a_feature_needs(framework: str, tm
 
 
 def test_one_framework_projects_with_the_weights_of_another(tmp_path: Path) -> None:
-    """What is chosen is the same in all three: activations agree far closer than those chosen differ."""
+    """The second one finds the same digits for a feature, since activations agree closer than digits differ."""
     installed = [name for name, packages in NEEDED.items() if all(map(find_spec, packages))]
     if len(installed) < 2:
         pytest.skip("fewer than two frameworks are installed")
     weights, chosen = str(tmp_path / "weights.npz"), ("--epochs", "2", "--features", "3", "5")
     trained, _ = run("deconvnet.py", tmp_path, "--framework", installed[0], "--save", weights, *chosen)
-    for name in installed[1:2]:  # a process each takes seconds
-        loaded, _ = run("deconvnet.py", tmp_path, "--framework", name, "--weights", weights, *chosen)
-        assert loaded["framework"] == name
-        assert {k: loaded[k] for k in ("accuracy", "features", "digits")} == {
-            k: trained[k] for k in ("accuracy", "features", "digits")
-        }
-        assert loaded["left_of_the_feature"] == pytest.approx(trained["left_of_the_feature"], abs=1e-3)
+    loaded, _ = run("deconvnet.py", tmp_path, "--framework", installed[1], "--weights", weights, *chosen)
+    assert loaded["framework"] == installed[1]
+    for key in ("accuracy", "features", "digits"):
+        assert loaded[key] == trained[key], key
+    assert loaded["left_of_the_feature"] == pytest.approx(trained["left_of_the_feature"], abs=1e-3)
 
 
 def test_the_projection_is_the_transpose_of_the_way_forward(framework: str, examples: Any) -> None:
