@@ -8,7 +8,7 @@ import numpy as np
 
 from unpoolx._backend import Backend, is_backend
 from unpoolx._dtypes import COMPLEX, INTEGERS
-from unpoolx._registry import backend_of, get_backend
+from unpoolx._registry import ARRAY_API, backend_of, get_backend, of_namespaces
 from unpoolx._window import Padding, Window
 
 
@@ -38,13 +38,15 @@ def accept(backend: object, **arrays: Any) -> tuple[Backend, list[Any]]:
     The backend is the one that is named, or else the one whose arrays the arguments are.
     """
     owners = {what: backend_of(x, what) for what, x in arrays.items()}
-    ops = _named(backend) if backend is not None else _only(owners)
+    ops = _named(backend, arrays) if backend is not None else _only(owners)
     return ops, _brought(ops, arrays, owners)
 
 
 def choose(backend: object, **arrays: Any) -> Backend:
     """The backend of a call, where its arguments are brought to it later."""
-    return _named(backend) if backend is not None else _only({what: backend_of(x, what) for what, x in arrays.items()})
+    if backend is not None:
+        return _named(backend, arrays)
+    return _only({what: backend_of(x, what) for what, x in arrays.items()})
 
 
 def bring(ops: Backend, **arrays: Any) -> list[Any]:
@@ -52,10 +54,10 @@ def bring(ops: Backend, **arrays: Any) -> list[Any]:
     return _brought(ops, arrays, {what: backend_of(x, what) for what, x in arrays.items()})
 
 
-def _named(backend: object) -> Backend:
+def _named(backend: object, arrays: dict[str, Any]) -> Backend:
     if not (isinstance(backend, str) or is_backend(backend)):
         raise TypeError(f"backend: expected a name, such as 'numpy', or None; got {backend!r}")
-    return get_backend(backend)
+    return of_namespaces(arrays) if backend == ARRAY_API else get_backend(backend)
 
 
 def _only(owners: dict[str, Backend | None]) -> Backend:

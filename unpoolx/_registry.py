@@ -52,6 +52,12 @@ def _load_dask() -> Backend:
     return backend
 
 
+def _load_array_api() -> Any:
+    from unpoolx_backends import _array_api
+
+    return _array_api
+
+
 class Known(NamedTuple):
     """A backend that unpoolx brings: how to load it, the framework it needs and how to install that."""
 
@@ -69,6 +75,8 @@ TABLE = (
     Known("dask", _load_dask, "dask", "pip install 'unpoolx[dask]'"),
 )
 _KNOWN = {known.name: known for known in TABLE}
+ARRAY_API = "array-api"
+"""The name of the backend of arrays that none of these serves, whose namespace the arguments of a call decide."""
 _SPELLINGS = {"tensorflow": "tf", "pytorch": "torch"}
 # The top-level packages whose classes can be a framework's arrays.
 _PACKAGES = {"numpy": "numpy", "tensorflow": "tf", "jax": "jax", "jaxlib": "jax", "torch": "torch", "dask": "dask"}
@@ -143,7 +151,8 @@ def get_backend(name_or_array: Any) -> Backend:
 
     Args:
         name_or_array: `"numpy"`, `"tf"` (or `"tensorflow"`), `"jax"`, `"torch"` (or `"pytorch"`), `"dask"`, the name
-            of an installed plugin, or an array of any of them. Lists and Python scalars count as NumPy.
+            of an installed plugin, `"array-api:cupy"` and the like for a namespace of the array API standard, or an
+            array of any of them. Lists and Python scalars count as NumPy.
 
     Raises:
         ValueError: an unknown name.
@@ -168,7 +177,10 @@ def load(name: str) -> Backend:
     if backend is None:
         name = _SPELLINGS.get(name, name)
         known = _KNOWN.get(name)
-        backend = _load_plugin(name) if known is None else _load_known(known)
+        if known is not None:
+            backend = _load_known(known)
+        else:
+            backend = _load_namespace(name) if is_array_api(name) else _load_plugin(name)
         _loaded[name] = backend
     return backend
 
@@ -181,6 +193,35 @@ def _load_known(known: Known) -> Backend:
             name=known.framework,
         )
     return known.load()
+
+
+def is_array_api(name: object) -> bool:
+    """Whether a name means the backend of the array API standard, with a namespace or without."""
+    return isinstance(name, str) and name.partition(":")[0] == ARRAY_API
+
+
+def array_api() -> Any:
+    """The module of the backend of the array API standard."""
+    if "array_api_compat" not in sys.modules and importlib.util.find_spec("array_api_compat") is None:
+        raise BackendNotInstalledError(
+            f"backend {ARRAY_API!r} needs array_api_compat, which is not installed: pip install 'unpoolx[array-api]'",
+            name="array_api_compat",
+        )
+    return _load_array_api()
+
+
+def _load_namespace(name: str) -> Backend:
+    module = name.partition(":")[2]
+    if module.partition(".")[0] in _PACKAGES:
+        own = _PACKAGES[module.partition(".")[0]]
+        raise ValueError(f"backend: expected a namespace without a backend of its own; got {name!r}: use {own!r}")
+    if not module:
+        raise ValueError(
+            f"backend: {ARRAY_API!r} takes its namespace from the arrays of a call, and expected one here; got none. Name "
+            f"it, as in '{ARRAY_API}:cupy'"
+        )
+    found: Backend = array_api().of_name(module)
+    return found
 
 
 def _plugins() -> dict[str, list[metadata.EntryPoint]]:
@@ -200,7 +241,7 @@ def _distribution(entry: metadata.EntryPoint) -> str:
 def _refuse_taken(name: str, entries: list[metadata.EntryPoint]) -> None:
     """Refuse a name that two distributions took, or one took from unpoolx."""
     owners = {_distribution(entry) for entry in entries}
-    if name in _KNOWN or name in _SPELLINGS:
+    if name in _KNOWN or name in _SPELLINGS or is_array_api(name):
         owners.add("unpoolx")
     if len(owners) > 1 or len(entries) > 1:
         raise ValueError(
@@ -308,10 +349,15 @@ def backend_of(x: object, what: str = "array") -> Backend | None:
                     _load_imported()
                 return backend
     for name in _plugins():
-        plugin = None if name in _KNOWN or name in _SPELLINGS else _usable(name)
+        plugin = None if name in _KNOWN or name in _SPELLINGS or is_array_api(name) else _usable(name)
         if plugin is not None and plugin.is_array(x):
             _remember(cls, plugin)
             return plugin
+    if follows_the_standard(cls):
+        generic: Backend = array_api().of_array(x, what)
+        if generic.is_array(x):
+            _remember(cls, generic)
+            return generic
     raise TypeError(
         f"{what}: expected a dense array of {', '.join(known.framework for known in TABLE)} or of a plugin, or a list "
         f"of numbers; got {cls.__module__}.{cls.__qualname__}{_layout(x)}"
@@ -329,6 +375,42 @@ def _remember(cls: type, backend: Backend) -> None:
     if len(_by_type) >= MOST_TYPES:
         _by_type.clear()
     _by_type[cls] = backend
+
+
+def follows_the_standard(cls: type) -> bool:
+    """Whether arrays of a class are those of an array API namespace, and of no framework that has a backend.
+
+    CuPy's are, though its releases before 14 do not say so themselves.
+    """
+    packages = {base.__module__.partition(".")[0] for base in cls.__mro__}
+    return not packages & _PACKAGES.keys() and (hasattr(cls, "__array_namespace__") or "cupy" in packages)
+
+
+def of_namespaces(arrays: dict[str, Any]) -> Backend:
+    """The backend of `backend="array-api"`: that of the one namespace among the arguments.
+
+    Raises:
+        TypeError: no argument is an array of a namespace without a backend of its own, or two of two namespaces are.
+    """
+    found: dict[str, tuple[Backend, str]] = {}
+    for what, x in arrays.items():
+        if follows_the_standard(type(x)):
+            backend = array_api().of_array(x, what)
+            found.setdefault(backend.name, (backend, what))
+    if len(found) == 1:
+        return next(iter(found.values()))[0]
+    if found:
+        raise TypeError(
+            f"backend={ARRAY_API!r}: expected arrays of one namespace; got "
+            + ", ".join(f"{what} of {name}" for name, (_, what) in found.items())
+            + ". Name one of them as the backend"
+        )
+    raise TypeError(
+        f"backend={ARRAY_API!r} takes its namespace from the arguments: expected an array whose type has "
+        f"__array_namespace__ and no backend of its own; got "
+        + ", ".join(f"{what}, a {type(x).__module__}.{type(x).__qualname__}" for what, x in arrays.items())
+        + f". Pass such an array, or name its namespace, as in backend='{ARRAY_API}:cupy'"
+    )
 
 
 def _usable(name: str) -> Backend | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unpoolx._backend import Backend, is_backend
-from unpoolx._registry import get_backend, registered
+from unpoolx._registry import get_backend, is_array_api, registered
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def serving(backend: str | Backend) -> Iterator[Backend]:
     found: Any = backend
     if isinstance(backend, str):
         module, colon, attribute = backend.partition(":")
-        if not colon:
+        if not colon or is_array_api(backend):
             yield get_backend(backend)
             return
         if str(Path.cwd()) not in sys.path:  # a console script does not look where it is run
