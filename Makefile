@@ -77,7 +77,7 @@ endef
 $(VENV)/.complete: pyproject.toml tests/constraints.txt
 	@echo "== Making $(@D): unpoolx, TensorFlow, JAX, PyTorch, Keras, Flax, Numba and the test tools (some gigabytes, once)"
 	$(begin_venv)
-	@$(@D)/bin/python -m pip install $(PIP_FLAGS) --group test --editable '.[jax,torch,keras,flax,numba,dask,testing,demo,examples]'
+	@$(@D)/bin/python -m pip install $(PIP_FLAGS) --group test --editable '.[jax,torch,array-api,keras,flax,numba,dask,testing,demo,examples]'
 	@touch $@
 
 $(DEMO_VENV)/.complete: pyproject.toml tests/constraints.txt

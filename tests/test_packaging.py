@@ -30,6 +30,7 @@ HEAVY = [
     "keras",
     "flax",
     "dask",
+    "array_api_compat",
     "sklearn",
 ]
 
@@ -104,7 +105,7 @@ def test_the_metadata_say_what_pyproject_says(wheel: Path) -> None:
     assert metadata["Version"] == unpoolx.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    extras = {"tf", "jax", "torch", "all", "numba", "keras", "flax", "dask", "testing", "demo", "examples"}
+    extras = {"tf", "jax", "torch", "all", "array-api", "numba", "keras", "flax", "dask", "testing", "demo", "examples"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     required = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert len(required) == 1, required

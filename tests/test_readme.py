@@ -47,6 +47,8 @@ def test_the_examples_of_the_page_print_what_it_says(page: Path) -> None:
         (">>> import keras", "keras"),
         (">>> from flax", "flax"),
         (">>> import dask", "dask"),
+        (">>> import array_api_strict", "array_api_strict"),
+        (">>> import array_api_strict", "array_api_compat"),
     ):
         if line in text:
             pytest.importorskip(framework, reason=f"an example of {name_of(page)} uses it")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unpoolx import _host, _recipe_at, _remembered
-from unpoolx._arguments import accept, bring, choose
+from unpoolx._arguments import accept, bring, choose, require_one_device
 from unpoolx._at_values import as_values, fill_of
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOATS, INTEGERS, UNSIGNED, integer_range
@@ -273,6 +273,9 @@ def _require_exponents(ops: Backend, values: Any, op: str) -> None:
 def _resolved(ops: Backend, x: Any, index: Any, mode: str) -> tuple[Plan, list[Any], list[Length], bool]:
     """The plan of an index, its arrays on x's side, the lengths of their axes, and whether every number is inside."""
     plan, arrays, lengths = _remembered.plan(ops, resolve, ops.shape(x), index, mode)
+    for array in arrays:
+        if _owner(array) is ops:
+            require_one_device(ops, x=x, index=array)
     if plan.is_mask or not arrays:
         return plan, arrays, lengths, False
     brought, inside = [], True

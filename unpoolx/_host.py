@@ -26,10 +26,12 @@ def by_numpy(ops: Backend, method: str, x: Any, *arguments: Any) -> Any:
 
 
 def brought(ops: Backend, numbers: Any, like: Any) -> Any:
-    """NumPy's numbers on the device of `like`; positions, which are int64, as int32 where there is no int64."""
+    """NumPy's numbers on the device of `like`; integers (positions are int64) in a dtype that is there."""
     host = np.asarray(numbers)
-    narrow = host.dtype == np.int64 and "int64" not in ops.dtypes()
-    return ops.from_numpy(host.astype(np.int32) if narrow else host, like=like)
+    declared = ops.dtypes()
+    if host.dtype.kind in "iu" and host.dtype.name not in declared:
+        host = host.astype("int64" if "int64" in declared else "int32")
+    return ops.from_numpy(host, like=like)
 
 
 def viewed(ops: Backend, x: Any, dtype: str) -> Any:

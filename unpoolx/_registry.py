@@ -185,9 +185,14 @@ def load(name: str) -> Backend:
     return backend
 
 
+def _is_importable(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None  # None is how an import is blocked
+    return importlib.util.find_spec(module) is not None
+
+
 def _load_known(known: Known) -> Backend:
-    missing = known.framework in sys.modules and sys.modules[known.framework] is None  # how an import is blocked
-    if missing or (known.framework not in sys.modules and importlib.util.find_spec(known.framework) is None):
+    if not _is_importable(known.framework):
         raise BackendNotInstalledError(
             f"backend {known.name!r} needs {known.framework}, which is not installed: {known.install}",
             name=known.framework,
@@ -202,7 +207,7 @@ def is_array_api(name: object) -> bool:
 
 def array_api() -> Any:
     """The module of the backend of the array API standard."""
-    if "array_api_compat" not in sys.modules and importlib.util.find_spec("array_api_compat") is None:
+    if not _is_importable("array_api_compat"):
         raise BackendNotInstalledError(
             f"backend {ARRAY_API!r} needs array_api_compat, which is not installed: pip install 'unpoolx[array-api]'",
             name="array_api_compat",
@@ -217,8 +222,8 @@ def _load_namespace(name: str) -> Backend:
         raise ValueError(f"backend: expected a namespace without a backend of its own; got {name!r}: use {own!r}")
     if not module:
         raise ValueError(
-            f"backend: {ARRAY_API!r} takes its namespace from the arrays of a call, and expected one here; got none. Name "
-            f"it, as in '{ARRAY_API}:cupy'"
+            f"backend: {ARRAY_API!r} takes its namespace from the arrays of a call, and expected one here; got none. "
+            f"Name it, as in '{ARRAY_API}:cupy'"
         )
     found: Backend = array_api().of_name(module)
     return found

@@ -20,12 +20,13 @@ import numpy as np
 
 from unpoolx import _host, _recipe_at
 from unpoolx._backend import Array, Backend, Span
-from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED, integer_bits
+from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED
 from unpoolx._geometry import Geometry
 from unpoolx._layout import is_empty
 from unpoolx._registry import ARRAY_API, BackendNotInstalledError
 from unpoolx_backends import _array_api_probe
 from unpoolx_backends._array_api_host import device_name, to_numpy
+
 
 class ArrayApiBackend(Backend):
     """The arrays of one namespace.
@@ -55,6 +56,8 @@ class ArrayApiBackend(Backend):
         self.mutable = _array_api_probe.is_writable(xp)
         self._types: tuple[type, ...] = (type(xp.full((1,), 0, dtype=xp.int32)),)
         self._devices = _array_api_probe.devices(xp)
+        self._divides_by_broadcasting = _array_api_probe.divides_by_broadcasting(xp, self._dtypes)
+        self._adds_by_parts = _array_api_probe.adds_by_parts(xp, self._dtypes)
         self._shapes_may_follow_values = _array_api_probe.capability(xp, "data-dependent shapes", True)
         self._by_device: dict[str, ArrayApiBackend] = {}
 
@@ -166,6 +169,16 @@ class ArrayApiBackend(Backend):
             return super().positive_zero(x)
         return self.xp.where(x == 0, self.zero(x), x) if self.dtype(x) in FLOAT_BITS else x
 
+    def add(self, x: Array, y: Array) -> Array:
+        if self._adds_by_parts or self.dtype(x) not in COMPLEX:
+            return x + y
+        return self.from_numpy(np.asarray(to_numpy(x) + to_numpy(y)), like=x)
+
+    def divide(self, x: Array, count: Array) -> Array:
+        if not self._divides_by_broadcasting:
+            count = self.broadcast_to(count, np.broadcast_shapes(x.shape, count.shape))
+        return x / count
+
     def as_dtype(self, x: Array, dtype: str) -> Array:
         if self.dtype(x) in INTEGERS and dtype in INTEGERS:
             return self.cast(x, dtype)  # which wraps
@@ -236,7 +249,7 @@ class ArrayApiBackend(Backend):
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
         index = _index(x, span)
-        values = x[index] + values if add else values
+        values = self.add(x[index], values) if add else values
         x[index] = values if where is None else self.xp.where(where, values, x[index])
 
     def _at(self, x: Array) -> ArrayApiBackend:

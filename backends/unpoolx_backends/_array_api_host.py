@@ -53,13 +53,13 @@ def to_numpy(x: Any) -> Host:
         except Exception as error:  # noqa: BLE001  # each library has its own way to refuse; all are told below
             said.append(f"{type(error).__name__}: {error}")
             continue
-        if isinstance(host, np.ndarray) and host.dtype.kind != "O" and host.shape == tuple(x.shape):
+        if host.dtype.kind != "O" and host.shape == tuple(x.shape):
             _found[place] = way
             return host
-        said.append(f"gave {type(host).__name__} of {host.dtype}")
+        said.append(f"gave {host.dtype} of shape {host.shape}")
     raise TypeError(
-        f"expected an array that NumPy can read, from {place[1]} by itself, through its device 'cpu' or its default one, or by "
-        f"DLPack; got a {type(x).__module__}.{type(x).__qualname__}: " + "; ".join(said)
+        f"expected an array that NumPy can read from {place[1]}, by itself, by way of a device 'cpu' or the default "
+        f"one, or by DLPack; got a {type(x).__module__}.{type(x).__qualname__}: " + "; ".join(said)
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from unpoolx._dtypes import ALL, FLOAT_BITS, FLOATS, INTEGERS, UNSIGNED
+from unpoolx._dtypes import ALL, COMPLEX, FLOAT_BITS, FLOATS, INTEGERS, UNSIGNED
 from unpoolx_backends._array_api_host import device_name, to_numpy
 
 REQUIRED = (
@@ -118,6 +118,29 @@ def is_writable(xp: Any) -> bool:
     except Exception:  # noqa: BLE001  # whatever it says, nothing is written here
         return False
     return to_numpy(x).tolist() == [0, 1, 0, 1]
+
+
+def adds_by_parts(xp: Any, names: dict[str, Any]) -> bool:
+    """Whether an infinite part of a complex sum leaves the other part alone."""
+    infinite, finite = (np.full(SOME, number) for number in (complex(1, -np.inf), complex(2, 3)))
+    for name in set(names) & set(COMPLEX):
+        for x, y in ((infinite, finite), (finite, infinite)):
+            total = to_numpy(xp.asarray(x.astype(name)) + xp.asarray(y.astype(name)))
+            if not np.array_equal(total, (x + y).astype(name)):
+                return False
+    return True
+
+
+def divides_by_broadcasting(xp: Any, names: dict[str, Any]) -> bool:
+    """Whether quotients by fewer numbers are rounded correctly; a compiler may take a product with reciprocals."""
+    counts = np.array([[3], [7], [49]])
+    for name in set(names) & {"float32", "float64"}:
+        x = np.linspace(0.1, 9, 3 * SOME).reshape(3, SOME).astype(name)
+        for divisor in (counts, counts[1, 0]):
+            by = np.asarray(divisor, name)
+            if not np.array_equal(to_numpy(xp.asarray(x) / xp.asarray(by)), x / by):
+                return False
+    return True
 
 
 def compares_exactly(xp: Any, names: tuple[str, ...], device: Any) -> bool:
