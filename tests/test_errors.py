@@ -841,6 +841,12 @@ def test_arguments_on_two_devices_are_refused_with_both(on_framework: Harness) -
     raw = {"output_shape": (1, 4, 4, 1), "index_format": "spatial", "data_format": "NHWC"}
     message = rf"expected every array on one device; got x on {second}, indices on {first}"
     refuses(ValueError, message, unpoolx.unpool, y, switches.to_indices("spatial"), **raw)
+    masks = () if on.name == "torch" else (np.array([True]),)  # the meta device holds no numbers to be counted
+    for numbers in (np.array([0]), *masks):
+        index, *_ = on_second_device(on, numbers)
+        message = rf"expected every array on one device; got x on {first}, index on {second}"
+        refuses(ValueError, message, unpoolx.index_get, on.array(image()), index)
+        refuses(ValueError, message, unpoolx.index_update, on.array(image()), index, 0)
 
 
 @pytest.mark.rule("B4")
