@@ -11,6 +11,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,7 +93,7 @@ class Generic(BackendConformance):
     """What the generic backend declares something for; the declared devices, threads and options are those of all."""
 
     levels = LEVELS
-    examples = 10
+    examples = 5
 
     @pytest.fixture(autouse=True)
     def _serves_its_arrays(self, unpoolx_subject: Subject) -> None:
@@ -106,6 +107,7 @@ class TestStrict(Generic):
 
     backend = "array-api:array_api_strict"
     levels = BackendConformance.levels
+    examples = 8
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
@@ -118,21 +120,21 @@ class TestStrictSecondDevice(Generic):
 
     backend = "array-api:array_api_strict"
     device = "device1"
-    examples = 4
+    examples = 2
 
 
 class TestImmutable(Generic):
     """Nothing is assigned."""
 
     backend = Immutable()
-    examples = 8
+    examples = 4
 
 
 class TestFlushing(Generic):
     """Pooling by bits, which the standard does not show."""
 
     backend = Flushing()
-    examples = 8
+    examples = 4
     levels = ("forward", "overlap")
 
 
@@ -205,8 +207,8 @@ class TestForcedJax(Forced):
     backend = "forced jax"
     framework = "jax"
     namespace = "jax.numpy"
-    levels = ("forward", "overlap", "indices", "update")
-    examples = 2
+    levels = ("forward", "overlap", "update")
+    examples = 1
 
 
 class TestCupy(Generic):
@@ -372,8 +374,8 @@ def test_arrays_of_two_frameworks_are_refused() -> None:
     host = switches.to("numpy")
     told = "x of array-api:array_api_strict, switches of numpy"
     refuses(TypeError, lambda: unpoolx.unpool(values, host), "expected arrays of one framework", told)
-    told = "x of array-api:older, switches of array-api:array_api_strict"
-    other = lambda: unpoolx.unpool(Other(), switches, backend="array-api")  # noqa: E731
+    told = "x of array-api:array_api_strict, values of array-api:older"
+    other = partial(unpoolx.index_update, values, 0, Other(), backend="array-api")
     refuses(TypeError, other, "expected arrays of one namespace", told, "Name one of them")
 
 
