@@ -29,6 +29,8 @@ STORES = {
     "_remembered._geometries": "MOST",
     "_remembered._plans": "MOST",
     "_tensorflow._programs": "MOST_PROGRAMS",
+    "_array_api._made": "MOST_NAMESPACES",
+    "_array_api_host._found": "MOST_PLACES",
     "_law.LAWS": "one for each law, when its module is read",
     "_every_call.NOTHING": "empty: nothing writes to it",
 }

@@ -293,6 +293,8 @@ def _index(x: Array, span: Span) -> tuple[slice, ...]:
     return tuple(index)
 
 
+MOST_NAMESPACES = 64
+"""So many namespaces are remembered; more are forgotten, all at once."""
 _made: list[ArrayApiBackend] = []
 _lock = threading.Lock()
 
@@ -342,6 +344,8 @@ def of_namespace(xp: Any) -> ArrayApiBackend:
         for backend in _made:
             if backend.xp is xp:
                 return backend
+        if len(_made) >= MOST_NAMESPACES:
+            _made.clear()
         own = getattr(xp, "__name__", type(xp).__name__).removeprefix("array_api_compat.")
         _made.append(ArrayApiBackend(xp, f"{ARRAY_API}:{own}"))
         return _made[-1]
