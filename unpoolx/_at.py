@@ -155,10 +155,7 @@ def _get(ops: Backend, x: Any, index: Any, mode: str, fill_value: Any) -> Any:
     filled = None if inside or plan.is_basic or plan.is_mask else _fill_array(ops, work, dtype, fill)
     if plan.is_mask:  # its shape depends on data
         return _returned(ops, _recipe_at.get(ops, read, work, filled, *arrays), carried)
-    if plan.is_block:  # a program would have its place in it, and serve no other
-        result = _recipe_at.get(ops, read, work, filled)
-    else:
-        result = ops.fused(_recipe_at.get, read, work, filled, *arrays)
+    result = _running(ops, plan)(_recipe_at.get, read, work, filled, *arrays)
     return _returned(ops, ops.copy(result) if plan.is_basic else result, carried)
 
 
@@ -236,9 +233,12 @@ def _update(ops: Backend, x: Any, index: Any, values: Any, op: str, mode: str, *
     if plan.is_mask:
         arrays = [_on(ops, arrays[0], x)]
     static = Update(plan, op, mode, tuple(lengths), inside, unique)
-    if plan.is_block:
-        return _returned(ops, _recipe_at.update(ops, static, work, values), carried)
-    return _returned(ops, ops.fused(_recipe_at.update, static, work, values, *arrays), carried)
+    return _returned(ops, _running(ops, plan)(_recipe_at.update, static, work, values, *arrays), carried)
+
+
+def _running(ops: Backend, plan: Plan) -> Callable[..., Any]:
+    """How to run what a plan asks for: the program of a block would have its place in it, and serve no other."""
+    return ops.in_steps if plan.is_block else ops.fused
 
 
 def _is_one_of(name: object, names: tuple[str, ...]) -> bool:

@@ -338,6 +338,10 @@ class Backend(Protocol):
         """`function(self, static, *arrays)`, as one compiled program where that pays; `static` is hashable."""
         return function(self, static, *arrays)
 
+    def in_steps(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
+        """`fused` where a compiled program would serve no other call: then as single operations."""
+        return self.fused(function, static, *arrays)
+
     def whole(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """`function(self, *arguments, **named)`, an algorithm of the core that arrays in chunks may do otherwise."""
         return function(self, *arguments, **named)

@@ -238,6 +238,9 @@ class JaxBackend(Backend):
     def fused(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
         return _fused(function, static, *arrays)
 
+    def in_steps(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
+        return function(self, static, *arrays)
+
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
         return list(jax.vjp(function, *arrays)[1](cotangent))
 

@@ -335,6 +335,9 @@ class TensorflowBackend(Backend):
         """`fused` unseen by a tape: the rule around it is the derivative, and some loops inside have none."""
         return self.fused(function, static, *(a if a is None else tf.stop_gradient(a) for a in arrays))
 
+    def in_steps(self, function: Callable[..., Any], static: Any, *arrays: Array | None) -> Any:
+        return function(self, static, *arrays)
+
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
         with tf.GradientTape() as tape:
             tape.watch(arrays)
