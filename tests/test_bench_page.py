@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import re
 from dataclasses import replace
@@ -87,6 +88,25 @@ def test_the_picture_is_made_of_the_measurements(reports: dict[str, Report]) -> 
         difference = np.abs(np.asarray(made.convert("L"), np.int16) - np.asarray(kept.convert("L"), np.int16))
     # Another release of matplotlib may set a pixel otherwise; a line elsewhere changes thousands.
     assert (difference > 64).mean() < 0.002
+
+
+def test_pages_of_a_new_measurement_are_those_of_the_file_that_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports: dict[str, Report]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in (page.JSON, page.PAGE, page.README):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    measured = copy.deepcopy(reports["jax"])
+    for one in measured.measured:
+        for number, outcome in enumerate(one.outcomes):
+            outcome.seconds = [seconds * (1 + 0.004 * number + 1e-4 / 3) for seconds in outcome.seconds]
+    monkeypatch.setattr(page, "measured", lambda _: measured)
+    monkeypatch.setattr(page, "picture", lambda _: b"")
+    assert page.main(["--measure", "jax", "--root", str(tmp_path)]) == 0
+    kept = parts.restored((tmp_path / page.JSON).read_text(encoding="utf-8"))
+    text = (tmp_path / page.PAGE).read_text(encoding="utf-8")
+    assert text != (ROOT / page.PAGE).read_text(encoding="utf-8")
+    assert page.filled(text, page.IN_PAGE, kept) == text
 
 
 # What is made of a measurement

@@ -215,7 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except subprocess.CalledProcessError as error:
             failed.append(f"{name}: {error}")
             continue
-        write_whole(name, kept, saved(reports).encode())  # at once, since the next one may be stopped
+        text = saved(reports)
+        write_whole(name, kept, text.encode())  # at once, since the next one may be stopped
+        reports = restored(text)  # in the digits that are kept, so that the pages can be made again as they are
     for path, sections in ((given.root / PAGE, IN_PAGE), (given.root / README, IN_README)):
         write_whole(path.name, path, filled(path.read_text(encoding="utf-8"), sections, reports).encode())
     if any(map(_steps, reports.values())):
