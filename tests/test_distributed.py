@@ -102,6 +102,7 @@ for what in (
     refusal(lambda: unpoolx.unpool(values.to_local(), switches)),
 ):
     print(what)
+torch.distributed.destroy_process_group()
 """
 
 

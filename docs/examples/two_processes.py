@@ -59,6 +59,14 @@ def torch_group(rank: int | None, port: int) -> None:
         torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=PROCESSES)
 
 
+def torch_leave(rank: int | None) -> None:
+    """Leave the group: a process that ends inside it may be aborted by the threads of gloo."""
+    import torch
+
+    if rank is not None:
+        torch.distributed.destroy_process_group()
+
+
 def torch_dtensor(rank: int | None, port: int) -> dict[str, Any]:
     """Pool, unpool and differentiate tensors that are sharded on batch and on channels."""
     import torch
@@ -90,6 +98,7 @@ def torch_dtensor(rank: int | None, port: int) -> dict[str, Any]:
             "placements": placements,
             "bits": digest(*map(detached, parts)),
         }
+    torch_leave(rank)
     return results
 
 
@@ -150,6 +159,7 @@ def torch_training(wrap: Callable[[Any], Any]) -> Callable[[int | None, int], di
             if rank is not None:
                 torch.distributed.all_reduce(total)
             losses.append(total.item() / PROCESSES)
+        torch_leave(rank)
         return {"losses": losses, "bits": [loss.hex() for loss in losses]}
 
     return train
