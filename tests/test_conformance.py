@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from harness import CASES, Harness, UnavailableError
-from unpoolx_backends import _fused
 
 from unpoolx.testing.suite import BackendConformance, Outcome, Subject
 
@@ -29,6 +28,14 @@ class OurBackend(BackendConformance):
         except UnavailableError as reason:
             pytest.skip(str(reason))
 
+    forced: tuple[tuple[str, object], ...] = ()
+    """Private switches of the backends, by module and name, that send arrays one way."""
+
+    @pytest.fixture(autouse=True)
+    def _force(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in self.forced:
+            monkeypatch.setattr(f"unpoolx_backends.{name}", value)
+
     @pytest.fixture(autouse=True)
     def _forget_compiled_programs(self) -> Iterator[None]:
         yield
@@ -45,11 +52,11 @@ class Fused(OurBackend):
 
     levels = ("forward", "overlap", "determinism", "immutability")
 
+    forced = (("_fused.FEWEST_ELEMENTS", 0), ("_fused.SHARED_ELEMENTS", 64))
+
     @pytest.fixture(autouse=True)
-    def _fuse(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _fuse(self) -> None:
         pytest.importorskip("numba", reason="numba is not installed, and the recipes serve alone")
-        monkeypatch.setattr(_fused, "FEWEST_ELEMENTS", 0)
-        monkeypatch.setattr(_fused, "SHARED_ELEMENTS", 64)
 
 
 class TestNumpy(OurBackend):
@@ -66,11 +73,7 @@ class TestNumpySlices(OurBackend):
     examples = 100
     levels = ("forward", "overlap", "determinism", "immutability")
 
-    @pytest.fixture(autouse=True)
-    def _without_tables(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from unpoolx_backends import _numpy_small
-
-        monkeypatch.setattr(_numpy_small, "MOST_ENTRIES", 0)
+    forced = (("_numpy_small.MOST_ENTRIES", 0),)
 
 
 class TestTensorflow(OurBackend):
@@ -149,12 +152,7 @@ class TestTorchKernels(OurBackend):
     examples = 60
     levels = ("forward", "overlap", "gradient", "determinism", "immutability")
 
-    @pytest.fixture(autouse=True)
-    def _by_kernels(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from unpoolx_backends import _torch_small
-
-        monkeypatch.setattr(_fused, "ENABLED", False)
-        monkeypatch.setattr(_torch_small, "MOST_ELEMENTS", 0)
+    forced = (("_fused.ENABLED", False), ("_torch_small.MOST_ELEMENTS", 0))
 
 
 class TestTorchCompiledRecipes(OurBackend):
@@ -164,11 +162,7 @@ class TestTorchCompiledRecipes(OurBackend):
     examples = 30
     levels = ("compiled",)
 
-    @pytest.fixture(autouse=True)
-    def _look_inside(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from unpoolx_backends import _torch_opaque
-
-        monkeypatch.setattr(_torch_opaque, "ENABLED", False)
+    forced = (("_torch_opaque.ENABLED", False),)
 
 
 class TestTorchRecipes(OurBackend):
@@ -178,9 +172,4 @@ class TestTorchRecipes(OurBackend):
     examples = 60
     levels = ("forward", "overlap", "gradient", "determinism")
 
-    @pytest.fixture(autouse=True)
-    def _plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from unpoolx_backends import _torch_native
-
-        monkeypatch.setattr(_fused, "ENABLED", False)
-        monkeypatch.setattr(_torch_native, "ENABLED", False)
+    forced = (("_fused.ENABLED", False), ("_torch_native.ENABLED", False))

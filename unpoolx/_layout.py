@@ -94,3 +94,11 @@ def show_shape(shape: tuple[Any, ...]) -> str:
     """A shape for a message; a length that is unknown while tracing is shown as `?`."""
     lengths = ", ".join(str(n) if isinstance(n, int) else "?" for n in shape)
     return f"({lengths},)" if len(shape) == 1 else f"({lengths})"
+
+
+def slices(rank: int, span: dict[int, tuple[int, int, int]]) -> tuple[slice, ...]:
+    """A span (`Backend.slice`) of plain integers as an index of NumPy's grammar."""
+    index = [slice(None)] * rank
+    for axis, (start, count, step) in span.items():
+        index[axis] = slice(start, start + (count - 1) * step + 1 if count else start, step)
+    return tuple(index)

@@ -28,6 +28,10 @@ class Unpool:
     def adjoint(self) -> Gather:
         return Gather(self.geometry, winners=self.overlap == "last" and self.geometry.overlaps)
 
+    def result_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The full shape of the result, from that of the argument."""
+        return self.geometry.unpooled_shape(shape)
+
     def apply(self, ops: Backend, x: Any, offsets: Any) -> Any:
         return _recipe_unpool.unpool(ops, x, offsets, self.geometry, self.overlap)
 
@@ -42,6 +46,10 @@ class Gather:
     @property
     def adjoint(self) -> Unpool:
         return Unpool(self.geometry, "last" if self.winners else "sum")
+
+    def result_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The full shape of the result, from that of the argument."""
+        return self.geometry.pooled_shape(shape)
 
     def apply(self, ops: Backend, x: Any, offsets: Any) -> Any:
         return _recipe_unpool.gather(ops, x, offsets, self.geometry, self.winners)
@@ -93,6 +101,10 @@ class Spread:
     def adjoint(self) -> WindowMean:
         return WindowMean(self.geometry)
 
+    def result_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The full shape of the result, from that of the argument."""
+        return self.geometry.unpooled_shape(shape)
+
     def apply(self, ops: Backend, x: Any, index: None) -> Any:
         return _recipe_average.spread(ops, x, self.geometry)
 
@@ -106,6 +118,10 @@ class WindowMean:
     @property
     def adjoint(self) -> Spread:
         return Spread(self.geometry)
+
+    def result_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The full shape of the result, from that of the argument."""
+        return self.geometry.pooled_shape(shape)
 
     def apply(self, ops: Backend, x: Any, index: None) -> Any:
         return _recipe_average.window_mean(ops, x, self.geometry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from unpoolx import _from_indices
-from unpoolx._arguments import as_numpy, bring, choose, integers_if_empty, require_integer
+from unpoolx._arguments import accept, as_numpy, bring, integers_if_empty, require_integer
 from unpoolx._backend import Backend, is_backend
 from unpoolx._geometry import Geometry
 from unpoolx._index_formats import FORMATS, Numbering, parse_index_format
@@ -56,8 +56,7 @@ class Switches:
         sizes = lengths(spatial_shape, "spatial_shape", 1)
         window = window.with_rank_of((1, *sizes, 1))
         geometry = Geometry.of_spatial(window, sizes)
-        ops = choose(None, offsets=offsets)
-        (offsets,) = bring(ops, offsets=integers_if_empty(offsets))
+        ops, (offsets,) = accept(None, offsets=integers_if_empty(offsets))
         require_integer(ops, offsets, "offsets")
         checked = _from_indices.offsets_from_window(ops, offsets, geometry, "offsets")
         self._set(checked, window, sizes)
@@ -108,8 +107,7 @@ class Switches:
         index_format = parse_index_format(index_format)
         shape = lengths(input_shape, "input_shape", 0)
         geometry = Geometry.of(window, shape)
-        ops = choose(None, indices=indices)
-        (indices,) = bring(ops, indices=integers_if_empty(indices))
+        ops, (indices,) = accept(None, indices=integers_if_empty(indices))
         require_integer(ops, indices, "indices")
         if ops.shape(indices) != geometry.pooled_shape(shape):
             raise ValueError(

@@ -22,7 +22,7 @@ from unpoolx import _host, _recipe_at
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import COMPLEX, FLOAT_BITS, INTEGERS, UNSIGNED
 from unpoolx._geometry import Geometry
-from unpoolx._layout import is_empty
+from unpoolx._layout import is_empty, slices
 from unpoolx._registry import ARRAY_API, BackendNotInstalledError
 from unpoolx_backends import _array_api_probe
 from unpoolx_backends._array_api_host import device_name, to_numpy
@@ -135,12 +135,12 @@ class ArrayApiBackend(Backend):
         return self.xp.flip(x, axis=axes)
 
     def slice(self, x: Array, span: Span) -> Array:
-        return x[_index(x, span)]
+        return x[slices(x.ndim, span)]
 
     def set_slice(self, x: Array, span: Span, values: Array) -> Array:
         if self.mutable:
             result = self.copy(x)
-            result[_index(x, span)] = values
+            result[slices(x.ndim, span)] = values
             return result
         if is_empty(tuple(count for _, count, _ in span.values())):
             return self.copy(x)
@@ -248,7 +248,7 @@ class ArrayApiBackend(Backend):
             return function(self, static, *arrays)
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
-        index = _index(x, span)
+        index = slices(x.ndim, span)
         values = self.add(x[index], values) if add else values
         x[index] = values if where is None else self.xp.where(where, values, x[index])
 
@@ -284,13 +284,6 @@ class ArrayApiBackend(Backend):
         flat = self.reshape(self._lanes(rows, channels, like=index) * (size + 1) + self._wide(index), (-1,))
         order = self.xp.argsort(flat, stable=True)
         return self._wide(order), self.xp.take(flat, order, axis=0)
-
-
-def _index(x: Array, span: Span) -> tuple[slice, ...]:
-    index = [slice(None)] * x.ndim
-    for axis, (start, count, step) in span.items():
-        index[axis] = slice(start, start + (count - 1) * step + 1, step) if count else slice(0, 0)
-    return tuple(index)
 
 
 MOST_NAMESPACES = 64

@@ -15,17 +15,11 @@ from unpoolx import _at, _from_indices, _raw_indices, _without_switches
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
+from unpoolx._layout import slices
 from unpoolx._maps import Gather, LinearMap, Spread, Unpool
 from unpoolx_backends import _dask_at, _dask_blocks, _dask_raw
 from unpoolx_backends._numpy import _dtype
 from unpoolx_backends._numpy import backend as _numpy
-
-
-def _index(x: Array, span: Span) -> tuple[slice, ...]:
-    index = [slice(None)] * x.ndim
-    for axis, (start, count, step) in span.items():
-        index[axis] = slice(start, start + (count - 1) * step + 1 if count else start, step)
-    return tuple(index)
 
 
 def _each(x: Array, method: str, dtype: str | None = None, *arguments: Any) -> Array:
@@ -121,11 +115,11 @@ class DaskBackend(Backend):
         return da.flip(x, axes)
 
     def slice(self, x: Array, span: Span) -> Array:
-        return x[_index(x, span)]
+        return x[slices(x.ndim, span)]
 
     def set_slice(self, x: Array, span: Span, values: Array) -> Array:
         result = x.copy()
-        result[_index(x, span)] = values
+        result[slices(x.ndim, span)] = values
         return result
 
     def stack(self, parts: list[Array], axis: int) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
+from unpoolx._layout import slices
 from unpoolx._maps import Gather, LinearMap, Unpool
 from unpoolx_backends import _fused, _numpy_blocks, _numpy_small
 
@@ -17,13 +18,6 @@ from unpoolx_backends import _fused, _numpy_blocks, _numpy_small
 SELECTED_ELEMENTS = 2**12
 # NumPy builds a dtype's name anew each time it is asked for.
 _NAMES = {np.dtype(name): name for name in ALL if name != "bfloat16"}
-
-
-def _span(x: Array, span: Span) -> tuple[slice, ...]:
-    index = [slice(None)] * x.ndim
-    for axis, (start, count, step) in span.items():
-        index[axis] = slice(start, start + (count - 1) * step + 1 if count else start, step)
-    return tuple(index)
 
 
 def _select(condition: Array, x: Array, y: Array) -> Array:
@@ -140,7 +134,7 @@ class NumpyBackend(Backend):
         return np.broadcast_to(x, shape)
 
     def slice(self, x: Array, span: Span) -> Array:
-        part = x[_span(x, span)]
+        part = x[slices(x.ndim, span)]
         # What is read more than once had better lie together.
         apart = part.size >= SELECTED_ELEMENTS and any(step > 1 for _, _, step in span.values())
         return np.ascontiguousarray(part) if apart else part
@@ -153,7 +147,7 @@ class NumpyBackend(Backend):
             inner[axis] = (before, shape[axis], 1)
             shape[axis] += before + after
         padded = self.full(tuple(shape), value, x.dtype.name, like=x)
-        padded[_span(padded, inner)] = x
+        padded[slices(padded.ndim, inner)] = x
         return padded
 
     def stack(self, parts: list[Array], axis: int) -> Array:
@@ -233,7 +227,7 @@ class NumpyBackend(Backend):
 
     def set_slice(self, x: Array, span: Span, values: Array) -> Array:
         result = x.copy()
-        result[_span(x, span)] = values
+        result[slices(x.ndim, span)] = values
         return result
 
     def nonzero(self, mask: Array) -> tuple[Array, ...]:
@@ -294,7 +288,7 @@ class NumpyBackend(Backend):
         return tuple(map(np.asarray, result)) if isinstance(result, tuple) else np.asarray(result)
 
     def write(self, x: Array, span: Span, where: Array | None, values: Array, add: bool) -> None:
-        part = x[_span(x, span)]
+        part = x[slices(x.ndim, span)]
         if add:
             with np.errstate(over="ignore", invalid="ignore"):
                 values = part + values

@@ -14,7 +14,7 @@ from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
 from unpoolx._host import matching_device
 from unpoolx._layout import product
-from unpoolx._maps import Gather, LinearMap, Scatter, Spread, Take, Unpool, apply_map
+from unpoolx._maps import Gather, LinearMap, Scatter, Take, apply_map
 from unpoolx._recipe_at import set_strided
 from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
@@ -301,9 +301,7 @@ class TensorflowBackend(Backend):
             result = mapped(x)
             if isinstance(linear_map, (Scatter, Take)) or result.shape.rank == len(shape):
                 return result
-            grows = isinstance(linear_map, (Unpool, Spread))
-            geometry = linear_map.geometry
-            return tf.reshape(result, geometry.unpooled_shape(shape) if grows else geometry.pooled_shape(shape))
+            return tf.reshape(result, linear_map.result_shape(shape))
 
     def length(self, length: Any, dtype: str) -> Any:
         return length if isinstance(length, int) else tf.cast(length, _DTYPES[dtype])

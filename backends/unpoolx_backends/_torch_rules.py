@@ -72,14 +72,12 @@ class TorchBackend(Primitives):
     def _linear_of_parts(
         self, linear_map: Unpool | Gather | Spread | WindowMean, x: Array, index: Array | None
     ) -> Array:
-        geometry, arrays = linear_map.geometry, (x,) if index is None else (x, index)
-        grows = isinstance(linear_map, (Unpool, Spread))
-        shape = (geometry.unpooled_shape if grows else geometry.pooled_shape)(tuple(x.shape))
+        arrays = (x,) if index is None else (x, index)
 
         def part(x: Array, index: Array | None = None) -> Array:
             return self.linear(linear_map, x, index)
 
-        return _torch_sharded.locally(part, geometry, shape, *arrays)  # type: ignore[no-any-return]
+        return _torch_sharded.locally(part, linear_map.geometry, linear_map.result_shape(tuple(x.shape)), *arrays)  # type: ignore[no-any-return]
 
     def vjp(self, function: Callable[..., Array], arrays: list[Array], cotangent: Array) -> list[Array]:
         again = cotangent.requires_grad or any(x.requires_grad for x in arrays)
