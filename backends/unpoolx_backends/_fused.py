@@ -1,8 +1,8 @@
 """Fused loops on the memory of NumPy's arrays and PyTorch's CPU tensors, where the extra `unpoolx[numba]` is installed.
 
 Each function returns None where it is not, or where an array or a geometry is not for it, and the recipes take over.
-Numba compiles on the first call and keeps the result on disk. Threads are our own: Numba's must not be forked, and may
-not be entered twice.
+Numba compiles on the first call and keeps the result on disk. Threads are our own, or PyTorch's: Numba's must not be
+forked, and may not be entered twice.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ PARTS_PER_THREAD = 4
 _most: ContextVar[int | None] = ContextVar("unpoolx_threads", default=None)
 
 Array = np.ndarray[Any, Any]
+Team = Callable[[Callable[[], None], int], None]
+"""Calls a function in at most so many threads at once, the caller's among them, and returns when all are done."""
 _SUMMED = ("float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 _ORDERED = (*_SUMMED, "bool")
 _log = logging.getLogger("unpoolx")
@@ -112,7 +114,7 @@ def _serves(geometry: Geometry, *arrays: Array) -> bool:
     return _three(geometry) is not None and all(a.flags.c_contiguous for a in arrays)
 
 
-def max_pool(x: Array, geometry: Geometry, threads: int) -> tuple[Array, Array] | None:
+def max_pool(x: Array, geometry: Geometry, threads: int, team: Team | None = None) -> tuple[Array, Array] | None:
     """`_recipe_pool.max_pool`, or None."""
     three = _three(geometry)
     if three is None or not _serves(geometry, x) or x.dtype not in _ORDERED:
@@ -124,16 +126,18 @@ def max_pool(x: Array, geometry: Geometry, threads: int) -> tuple[Array, Array] 
     like = np.empty(0, f"{'u' if width == 1 else 'i'}{width}")  # holds every number, and is as wide as an element
     where = (three.kernel, three.stride, three.dilation, three.before)
     if laid[0].ndim == 5:
-        _share(_pooling().pool_channels, (*laid, like, *where), laid[0], threads)
+        _share(_pooling().pool_channels, (*laid, like, *where), laid[0], threads, team)
     elif three.by_two:
         laid = [a.reshape(-1, *a.shape[2:]) for a in laid]  # every slice along D is a plane of its own
-        _share(_pooling().pool_planes_by_two, laid, laid[0], threads)
+        _share(_pooling().pool_planes_by_two, laid, laid[0], threads, team)
     else:
-        _share(_pooling().pool_planes, (*laid, like, *where), laid[0], threads)
+        _share(_pooling().pool_planes, (*laid, like, *where), laid[0], threads, team)
     return values, offsets
 
 
-def unpool(x: Array, offsets: Array, geometry: Geometry, overlap: str, threads: int) -> Array | None:
+def unpool(
+    x: Array, offsets: Array, geometry: Geometry, overlap: str, threads: int, team: Team | None = None
+) -> Array | None:
     """`_recipe_unpool.unpool`, or None."""
     three, adds = _three(geometry), overlap == "sum" and geometry.overlaps
     moved = _as_integers(x) if not adds else x if x.dtype in _SUMMED else None
@@ -144,14 +148,16 @@ def unpool(x: Array, offsets: Array, geometry: Geometry, overlap: str, threads: 
     loops, planes = _unpooling(), laid[0].ndim == 4
     if three.apart:
         place = loops.place_planes_by_blocks if planes else loops.place_channels_by_blocks
-        _share(place, (*laid, three.kernel, three.stride, three.dilation, three.full), laid[2], threads)
+        _share(place, (*laid, three.kernel, three.stride, three.dilation, three.full), laid[2], threads, team)
     else:
         place = loops.place_planes if planes else loops.place_channels
-        _share(place, (*laid, three.places, three.stride, three.before, adds), laid[2], threads)
+        _share(place, (*laid, three.places, three.stride, three.before, adds), laid[2], threads, team)
     return result.view(x.dtype)
 
 
-def gather(x: Array, offsets: Array, geometry: Geometry, winners: bool, threads: int) -> Array | None:
+def gather(
+    x: Array, offsets: Array, geometry: Geometry, winners: bool, threads: int, team: Team | None = None
+) -> Array | None:
     """`_recipe_unpool.gather`, or None."""
     three, moved = _three(geometry), _as_integers(x)
     if three is None or moved is None or not _serves(geometry, x, offsets):
@@ -163,7 +169,7 @@ def gather(x: Array, offsets: Array, geometry: Geometry, winners: bool, threads:
         read = loops.read_winners_of_planes if planes else loops.read_winners_of_channels
     else:
         read = loops.read_planes if planes else loops.read_channels
-    _share(read, (*laid, three.places, three.stride, three.before), laid[0], threads)
+    _share(read, (*laid, three.places, three.stride, three.before), laid[0], threads, team)
     return result.view(x.dtype)
 
 
@@ -172,12 +178,10 @@ def _as_integers(x: Array) -> Array | None:
     return x.view(f"i{x.itemsize}") if x.itemsize in (1, 2, 4, 8) and x.dtype.kind != "c" else None
 
 
-def _share(function: Callable[..., None], arguments: Any, work: Array, threads: int) -> None:
+def _share(function: Callable[..., None], arguments: Any, work: Array, threads: int, team: Team | None) -> None:
     """Call a loop for all planes, or for all of N and C, in parts that threads take one after another.
 
-    There are more parts than threads: after one of its own operations, PyTorch's threads keep a processor busy for a
-    millisecond, and then the others do more. Right after `F.max_unpool2d`, unpooling to (8, 64, 112, 112) in two parts
-    took 2.3 ms, alone 0.9.
+    There are more parts than threads, so that a thread that another program keeps waiting does fewer of them.
     """
     planes, channels = work.shape[0], work.shape[-1] if work.ndim == 5 else None
     parts = min(PARTS_PER_THREAD * threads, work.size // SHARED_ELEMENTS) if threads > 1 else 1
@@ -193,7 +197,16 @@ def _share(function: Callable[..., None], arguments: Any, work: Array, threads: 
         for call in waiting:
             function(*arguments, *call)
 
-    others = [_threads(os.getpid()).submit(take) for _ in range(min(threads, len(calls)) - 1)]
+    count = min(threads, len(calls))
+    if count == 1:
+        take()
+    else:
+        (team or in_our_threads)(take, count)
+
+
+def in_our_threads(take: Callable[[], None], count: int) -> None:
+    """The team of threads that are our own."""
+    others = [_threads(os.getpid()).submit(take) for _ in range(count - 1)]
     take()
     for other in others:
         if not other.cancel():  # it has begun

@@ -14,6 +14,7 @@ from unpoolx._geometry import Geometry
 from unpoolx._layout import CHANNELS_FIRST, CHANNELS_LAST
 from unpoolx_backends import _fused
 from unpoolx_backends._torch_native import is_plain
+from unpoolx_backends._torch_threads import in_its_threads
 
 
 @lru_cache(maxsize=256)
@@ -46,7 +47,7 @@ def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
         return None
     together = lies_together(x, geometry)
     laid = in_channels_last(geometry) if together else geometry
-    made = _fused.max_pool(forth(x.detach(), together=together).numpy(), laid, torch.get_num_threads())
+    made = _fused.max_pool(forth(x.detach(), together=together).numpy(), laid, torch.get_num_threads(), in_its_threads)
     if made is None:
         return None
     values, offsets = (back(torch.from_numpy(a), together=together) for a in made)
@@ -80,5 +81,5 @@ def _mapped(
         return None if made is None else made.view(torch.bfloat16)
     source, numbers = (forth(a.detach(), together=together).numpy() for a in (x, offsets))
     laid = in_channels_last(geometry) if together else geometry
-    made = function(source, numbers, laid, option, torch.get_num_threads())
+    made = function(source, numbers, laid, option, torch.get_num_threads(), in_its_threads)
     return None if made is None else back(torch.from_numpy(made), together=together)
