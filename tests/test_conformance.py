@@ -76,6 +76,21 @@ class TestNumpySlices(OurBackend):
     forced = (("_numpy_small.MOST_ENTRIES", 0),)
 
 
+class TestNumpyPlaces(OurBackend):
+    """NumPy's arrays by places in memory, also where they are small, in blocks that end inside a row and after some."""
+
+    backend = "numpy"
+    examples = 100
+    levels = ("forward", "overlap", "determinism", "immutability")
+
+    forced = (
+        ("_fused.ENABLED", False),
+        ("_fused.FEWEST_ELEMENTS", 0),
+        ("_numpy_small.MOST_ENTRIES", 0),
+        ("_numpy_places.BLOCK_WINDOWS", 12),
+    )
+
+
 class TestTensorflow(OurBackend):
     """Every law on TensorFlow."""
 
@@ -146,13 +161,17 @@ class TestTorchFused(Fused):
 
 
 class TestTorchKernels(OurBackend):
-    """PyTorch's own kernels, also for tensors so small that NumPy would serve them."""
+    """PyTorch's own kernels and places in memory, also for tensors so small that NumPy would serve them."""
 
     backend = "torch"
     examples = 60
     levels = ("forward", "overlap", "gradient", "determinism", "immutability")
 
-    forced = (("_fused.ENABLED", False), ("_torch_small.MOST_ELEMENTS", 0))
+    forced = (
+        ("_fused.ENABLED", False),
+        ("_torch_small.MOST_ELEMENTS", 0),
+        ("_torch_places.BLOCK_WINDOWS", 12),
+    )
 
 
 class TestTorchCompiledRecipes(OurBackend):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from geometries import cases, filled
 from harness import Harness
 from unpoolx_backends import _fused
 from unpoolx_backends._numpy import backend
@@ -19,56 +20,11 @@ from unpoolx.testing.compare import assert_same_bits
 
 pytest.importorskip("numba", reason="numba is not installed, and the recipes serve alone")
 
-SPECIAL = {"f": [np.nan, -0.0, 0.0, np.inf, -np.inf, 1e-40, 1.0, 2.0], "i": [-128, -1, 0, 1, 127]}
-
 
 @pytest.fixture(autouse=True)
 def _fuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_fused, "FEWEST_ELEMENTS", 0)
     monkeypatch.setattr(_fused, "SHARED_ELEMENTS", 64)
-
-
-def _filled(random: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
-    """Few values, so that many are equal; in some arrays all of them special ones, in others none."""
-    kind = np.dtype(dtype).kind
-    pool = [*SPECIAL[kind], *range(-3, 4)][random.integers(0, 9) :]
-    return np.array(pool, dtype)[random.integers(0, len(pool), shape)]
-
-
-def _drawn(random: np.random.Generator) -> tuple[tuple[int, ...], dict[str, Any]]:
-    rank = int(random.integers(1, 4))
-    kernel = random.integers(1, 5 if rank < 3 else 4, rank)
-    stride, dilation = random.integers(1, 4, rank), random.integers(1, 3, rank)
-    if random.integers(0, 2):
-        stride, dilation = np.full(rank, 2), np.ones(rank, int)
-    extent = dilation * (kernel - 1) + 1
-    before, after = (random.integers(0, extent) * random.integers(0, 2) for _ in range(2))
-    # Both halves of a window may lie in padding, but not the whole of it.
-    size = extent + random.integers(0, [90 if axis == rank - 1 else 5 for axis in range(rank)])
-    channels, data_format = int(random.choice([1, 3, 8, 37])), str(random.choice(["channels_first", "channels_last"]))
-    spatial = tuple(int(n) for n in size)
-    shape = (2, channels, *spatial) if data_format == "channels_first" else (2, *spatial, channels)
-    return shape, {
-        "kernel_size": tuple(map(int, kernel)),
-        "stride": tuple(map(int, stride)),
-        "padding": tuple((int(b), int(a)) for b, a in zip(before, after, strict=True)),
-        "dilation": tuple(map(int, dilation)),
-        "ceil_mode": bool(random.integers(0, 2)),
-        "data_format": data_format,
-    }
-
-
-def _cases(count: int, seed: int) -> Any:
-    """Legal geometries; what cannot be one is drawn again."""
-    random, found = np.random.default_rng(seed), 0
-    while found < count:
-        shape, arguments = _drawn(random)
-        try:
-            geometry = Geometry.of(unpoolx.Window(**arguments), shape)
-        except ValueError:  # a window in padding alone
-            continue
-        found += 1
-        yield random, shape, geometry, f"case {found} of seed {seed}: {shape}, {arguments}"
 
 
 def _recipe(linear_map: LinearMap, x: Any, offsets: Any) -> Any:
@@ -78,8 +34,8 @@ def _recipe(linear_map: LinearMap, x: Any, offsets: Any) -> Any:
 @pytest.mark.rule("P1", "P2", "P3", "P5", "P6")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int8"])
 def test_pooling_by_loops_gives_the_recipes_bits(dtype: str) -> None:
-    for random, shape, geometry, what in _cases(150, seed=1):
-        x = _filled(random, shape, dtype)
+    for random, shape, geometry, what in cases(150, seed=1):
+        x = filled(random, shape, dtype)
         values, offsets = _fused.max_pool(x, geometry, 2)
         expected = Backend.max_pool(backend, x, geometry)
         assert_same_bits(offsets, expected[1], what=f"offsets, {what}")
@@ -89,9 +45,9 @@ def test_pooling_by_loops_gives_the_recipes_bits(dtype: str) -> None:
 @pytest.mark.rule("U3", "U4", "U5", "U7", "U8")
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_unpooling_and_reading_by_loops_give_the_recipes_bits(dtype: str) -> None:
-    for random, shape, geometry, what in _cases(150, seed=2):
-        x, y = _filled(random, shape, dtype), _filled(random, geometry.pooled_shape(shape), dtype)
-        _, offsets = Backend.max_pool(backend, np.abs(_filled(random, shape, dtype)), geometry)
+    for random, shape, geometry, what in cases(150, seed=2):
+        x, y = filled(random, shape, dtype), filled(random, geometry.pooled_shape(shape), dtype)
+        _, offsets = Backend.max_pool(backend, np.abs(filled(random, shape, dtype)), geometry)
         for overlap in ("last", "sum"):
             made = backend.linear(Unpool(geometry, overlap), y, offsets)
             expected = _recipe(Unpool(geometry, overlap), y, offsets)
@@ -104,8 +60,8 @@ def test_unpooling_and_reading_by_loops_give_the_recipes_bits(dtype: str) -> Non
 
 @pytest.mark.rule("S4")
 def test_a_switch_that_is_nowhere_is_passed_over_by_every_loop() -> None:
-    for random, shape, geometry, what in _cases(60, seed=3):
-        x, y = _filled(random, shape, "float32"), _filled(random, geometry.pooled_shape(shape), "float32")
+    for random, shape, geometry, what in cases(60, seed=3):
+        x, y = filled(random, shape, "float32"), filled(random, geometry.pooled_shape(shape), "float32")
         _, offsets = Backend.max_pool(backend, x, geometry)
         nowhere = random.integers(0, 3, offsets.shape) == 0
         offsets = np.where(nowhere, np.array(geometry.kernel_elements, offsets.dtype), offsets)
@@ -167,7 +123,7 @@ def test_every_memory_gives_the_recipes_bits(
     random = np.random.default_rng(5)
     laid = MEMORIES[memory]
     for kernel, stride, padding in (((2, 2), 2, 0), ((3, 3), 2, 1), ((2, 3), (1, 2), (0, 1))):
-        x = laid(torch.from_numpy(_filled(random, (2, 9, 12, 34), "int8" if dtype == "int8" else "float32")))
+        x = laid(torch.from_numpy(filled(random, (2, 9, 12, 34), "int8" if dtype == "int8" else "float32")))
         x = laid(x.to(getattr(torch, dtype)))
         y, switches = unpoolx.max_pool(x, kernel, stride, padding, data_format="channels_first")
         dx, dy = laid(torch.ones_like(x).cumsum(-1).to(x.dtype)), laid(y)

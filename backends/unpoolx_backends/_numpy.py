@@ -12,27 +12,11 @@ from unpoolx._dtypes import ALL, FLOAT_BITS
 from unpoolx._geometry import Geometry
 from unpoolx._layout import slices
 from unpoolx._maps import Gather, LinearMap, Unpool
-from unpoolx_backends import _fused, _numpy_blocks, _numpy_small
+from unpoolx_backends import _fused, _numpy_blocks, _numpy_places, _numpy_small
+from unpoolx_backends._numpy_bits import SELECTED_ELEMENTS, select
 
-# Of fewer elements, the operations themselves are what takes time.
-SELECTED_ELEMENTS = 2**12
 # NumPy builds a dtype's name anew each time it is asked for.
 _NAMES = {np.dtype(name): name for name in ALL if name != "bfloat16"}
-
-
-def _select(condition: Array, x: Array, y: Array) -> Array:
-    """`np.where` of one dtype, by bits: where the condition is random, several times as fast as its branches."""
-    size = x.dtype.itemsize
-    if x.dtype != y.dtype or size not in (1, 2, 4, 8) or condition.size < SELECTED_ELEMENTS:
-        return np.where(condition, x, y)
-    integer = f"i{size}"
-    mask = np.negative(condition.view("i1") if size == 1 else condition.astype(integer))
-    given, other = x.view(integer), y.view(integer)
-    if other.ndim == 0 and other == 0:
-        return np.bitwise_and(given, mask).view(x.dtype)
-    result = np.bitwise_and(np.bitwise_xor(given, other), mask)
-    result = np.bitwise_xor(result, other, out=result)
-    return result.view(x.dtype)
 
 
 def _is_small(x: Array, index: Array) -> bool:
@@ -154,7 +138,7 @@ class NumpyBackend(Backend):
         return np.stack(parts, axis=parts[0].ndim + axis + 1)
 
     def where(self, condition: Array, x: Array, y: Array) -> Array:
-        return _select(condition, x, y)
+        return select(condition, x, y)
 
     def no_nan(self, x: Array) -> bool:
         return x.size > 0 and not np.isnan(x.max())
@@ -267,12 +251,15 @@ class NumpyBackend(Backend):
             shape = geometry.unpooled_shape(x.shape)
             lone = linear_map.overlap == "sum" and not geometry.overlaps
             # One addend each, which is moved: its -0.0 becomes +0.0 first.
-            made = _fused.unpool(
-                self.positive_zero(x) if lone else x, index, geometry, linear_map.overlap, _fused.cpus()
-            )
+            moved, overlap = self.positive_zero(x) if lone else x, linear_map.overlap
+            made = _fused.unpool(moved, index, geometry, overlap, _fused.cpus())
+            if made is None:
+                made = _numpy_places.unpool(moved, index, geometry, overlap)
         else:
             shape = geometry.pooled_shape(x.shape)
             made = _fused.gather(x, index, geometry, linear_map.winners, _fused.cpus())
+            if made is None:
+                made = _numpy_places.gather(x, index, geometry, winners=linear_map.winners)
         if made is not None:
             return made
 
@@ -292,7 +279,7 @@ class NumpyBackend(Backend):
         if add:
             with np.errstate(over="ignore", invalid="ignore"):
                 values = part + values
-        part[...] = values if where is None else _select(where, values, part)
+        part[...] = values if where is None else select(where, values, part)
 
 
 backend = NumpyBackend()

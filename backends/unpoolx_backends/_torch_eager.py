@@ -10,8 +10,7 @@ from unpoolx._backend import Array
 from unpoolx._geometry import Geometry
 from unpoolx._maps import Gather, LinearMap, Unpool
 from unpoolx._recipe_pool import max_pool
-from unpoolx._recipe_unpool import winning
-from unpoolx_backends import _torch_fused, _torch_native, _torch_small
+from unpoolx_backends import _torch_fused, _torch_native, _torch_places, _torch_small
 from unpoolx_backends._torch import Primitives
 from unpoolx_backends._torch_native import is_plain
 
@@ -28,16 +27,36 @@ def pooled(x: Array, geometry: Geometry) -> tuple[Array, Array]:
 
 def mapped(x: Array, index: Array | None, linear_map: LinearMap) -> Array:
     """`linear_map.apply`."""
-    made = _by_loops(linear_map, x, index)
+    if index is None or not isinstance(linear_map, (Unpool, Gather)):
+        return by_recipe(linear_map, x, index)
+    made = _torch_small.mapped(linear_map, x, index)
     if made is not None:
         return made
-    if isinstance(linear_map, (Unpool, Gather)) and index is not None and is_plain(x) and is_plain(index):
-        geometry = linear_map.geometry
-        if _torch_fused.lies_together(x, geometry):  # then the result does, too
+    geometry = linear_map.geometry
+    if isinstance(linear_map, Gather):
+        made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
+    else:
+        if linear_map.overlap == "sum" and not geometry.overlaps and x.is_floating_point():
+            x = x + 0  # one addend each, which is moved: its -0.0 becomes +0.0 here
+        made = _torch_fused.unpool(x, index, geometry, linear_map.overlap)
+    if made is not None:
+        return made
+    if is_plain(x) and is_plain(index):
+        together = _torch_fused.lies_together(x, geometry)  # then the result does, too
+        if together:
             linear_map = replace(linear_map, geometry=_torch_fused.in_channels_last(geometry))
-            x, index = (_torch_fused.forth(a, together=True) for a in (x, index))
-            return _torch_fused.back(by_recipe(linear_map, x, index), together=True)
+        x, index = (_torch_fused.forth(a, together=together) for a in (x, index))
+        made = _by_places(linear_map, x, index)
+        return _torch_fused.back(by_recipe(linear_map, x, index) if made is None else made, together=together)
     return by_recipe(linear_map, x, index)
+
+
+def _by_places(linear_map: Unpool | Gather, x: Array, index: Array) -> Array | None:
+    """The map by places in memory, where it has them."""
+    geometry = linear_map.geometry
+    if isinstance(linear_map, Gather):
+        return _torch_places.gather(x, index, geometry, winners=linear_map.winners)
+    return None if x.is_complex() else _torch_places.unpool(x, index, geometry, linear_map.overlap)
 
 
 def by_recipe(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
@@ -46,30 +65,3 @@ def by_recipe(linear_map: LinearMap, x: Array, index: Array | None) -> Array:
         return linear_map.apply(primitives, x, index)
     # PyTorch's sum of complex numbers multiplies, and turns an infinite part into two NaNs.
     return torch.complex(linear_map.apply(primitives, x.real, index), linear_map.apply(primitives, x.imag, index))
-
-
-def _by_loops(linear_map: LinearMap, x: Array, index: Array | None) -> Array | None:
-    """The map by fused loops or by PyTorch's own kernels, where they have it."""
-    if index is None or not isinstance(linear_map, (Unpool, Gather)):
-        return None
-    small = _torch_small.mapped(linear_map, x, index)
-    if small is not None:
-        return small
-    geometry = linear_map.geometry
-    if isinstance(linear_map, Gather):
-        made = _torch_fused.gather(x, index, geometry, winners=linear_map.winners)
-        if made is not None:
-            return made
-        read = _torch_native.gather(x, index, geometry)
-        if read is None or not (linear_map.winners and geometry.overlaps):
-            return read
-        return torch.where(winning(primitives, index, geometry), read, torch.zeros((), dtype=x.dtype))
-    adds = linear_map.overlap == "sum"
-    if adds and not geometry.overlaps and x.is_floating_point():
-        x = x + 0  # one addend each, which is moved: its -0.0 becomes +0.0 here
-    made = _torch_fused.unpool(x, index, geometry, linear_map.overlap)
-    if made is not None:
-        return made
-    if adds and geometry.overlaps:
-        return _torch_native.unpool_sum(x, index, geometry)
-    return _torch_native.unpool(x, index, geometry)

@@ -1,12 +1,11 @@
-"""PyTorch's own pooling kernels where they give the norm's bits: eager calls on the CPU.
+"""PyTorch's own pooling kernel where it gives the norm's bits: eager calls on the CPU.
 
-They number the elements of a plane in 64 bits; here that becomes the number inside the window, one byte, and back. They
-are fast where channels lie together in memory, so other memory is brought to that. Both happen block by block, in
-memory that stays in the cache.
+It numbers the elements of a plane in 64 bits; here that becomes the number inside the window, one byte. It is fast
+where channels lie together in memory, so other memory is brought to that. Both happen block by block, in memory that
+stays in the cache.
 
-What they do otherwise than the norm is kept out: NaN (of several they choose the last), windows that they cannot
-describe, and unpooling where windows share elements, which their threads race for. Each function returns None where a
-geometry or an array is not theirs, and the recipes of the core take over.
+What it does otherwise than the norm is kept out: NaN (of several it chooses the last) and windows that it cannot
+describe. `max_pool` returns None where a geometry or an array is not for it, and the recipes of the core take over.
 """
 
 from __future__ import annotations
@@ -29,8 +28,6 @@ BLOCK_BYTES = 2**21
 """About how much of the larger array a block holds."""
 FEW_CHANNELS = 8
 """Fewer channels are not worth bringing together."""
-# Unpooling moves bits: integers pass as floats of their width.
-_AS_FLOAT = {torch.int16: torch.float16, torch.int32: torch.float32, torch.int64: torch.float64}
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _MOST_ELEMENTS = {torch.int16: 2**15, **dict.fromkeys((*_FLOATS, torch.int32, torch.int64), 2**31)}
 
@@ -219,131 +216,3 @@ class _Scratch(NamedTuple):
                 numbers.sub_(self.beyond.view(torch.uint8), alpha=(unit - weight) % 256)
             if kernel > 1 and units[i + 1 :] != tuple(weights[i + 1 :]):
                 self.distance.remainder_(unit)
-
-
-def _positions(offsets: Array, as_native: Native) -> Iterator[tuple[slice, Array]]:
-    """Block by block, the positions in their planes that numbers inside windows name."""
-    kernels, units = as_native.each("kernel"), as_native.units
-    scratch: list[Array] = []
-    last = not offsets.is_contiguous()
-    for part in spans(offsets.shape[0], offsets[0].numel() * 16):
-        numbers = offsets[part]
-        if not scratch or scratch[0].shape[0] != numbers.shape[0]:
-            dtypes = (torch.int64, as_native.narrow, as_native.narrow, torch.uint8)
-            scratch = [empty(tuple(numbers.shape), dtype, last=last) for dtype in dtypes]
-        positions, distance, wide, above = scratch
-        distance.copy_(numbers)
-        if units[-1] > 1:
-            distance.mul_(units[-1])
-        inner = 1
-        for kernel, unit, below in zip(kernels[:0:-1], units[:0:-1], units[-2::-1], strict=True):
-            inner *= kernel
-            if below == kernel * unit or inner == math.prod(kernels):
-                continue
-            if inner & (inner - 1) == 0:
-                torch.bitwise_right_shift(numbers, inner.bit_length() - 1, out=above)
-            else:
-                torch.div(numbers, inner, rounding_mode="floor", out=above)
-            distance.add_(wide.copy_(above), alpha=below - kernel * unit)
-        yield part, positions.copy_(distance).add_(as_native.starts)
-
-
-def _known(offsets: Array, geometry: Geometry) -> Native | None:
-    """The geometry for PyTorch, where every offset is sure to name a real element."""
-    as_native = native(geometry) if is_plain(offsets) else None
-    if as_native is None or (geometry.kernel_elements < 256 and int(offsets.amax()) >= geometry.kernel_elements):
-        return None
-    weight = geometry.kernel_elements
-    for position, axis in zip(geometry.spatial_axes, geometry.axes, strict=True):
-        weight //= axis.kernel
-        for window in _at_the_border(axis):
-            start = window * axis.stride - axis.before
-            first = max(0, -(start // axis.dilation))
-            along = torch.div(offsets.select(position, window), weight, rounding_mode="floor") % axis.kernel
-            if int(along.amin()) < first or start + int(along.amax()) * axis.dilation >= axis.size:
-                return None
-    return as_native
-
-
-def _at_the_border(axis: Axis) -> list[int]:
-    """The windows that reach into padding."""
-    leading = min(-(-axis.before // axis.stride), axis.windows)
-    inside = (axis.size + axis.before - axis.extent) // axis.stride + 1
-    return [*range(leading), *range(max(leading, inside), axis.windows)]
-
-
-def unpool_sum(x: Array, offsets: Array, geometry: Geometry) -> Array | None:
-    """`_recipe_unpool.unpool` with sums in single or double precision, or None.
-
-    It is what PyTorch's own pooling does for its gradient: a plane is one thread's, window after window.
-    """
-    as_native = _known(offsets, geometry) if is_plain(x) and x.dtype in (torch.float32, torch.float64) else None
-    if as_native is None:
-        return None
-    blocks, numbers = _alike(x, offsets, geometry)
-    total = blocks.empty(tuple(as_native.each("size")), x.dtype)
-    source, target, numbers_of = blocks.x, total, numbers
-    if not blocks.last:
-        group = group_of(total)
-        source, target, numbers_of = (grouped(a, group) for a in (source, target, numbers_of))
-    aten = torch.ops.aten
-    back = aten.max_pool2d_with_indices_backward if total.ndim == 4 else aten.max_pool3d_with_indices_backward
-    arguments = [as_native.each(what) for what in ("kernel", "stride", "before", "dilation")]
-    for part, positions in _positions(numbers_of, as_native):
-        into = target[part]  # also in place of what was pooled: of that, only the shape counts
-        back(source[part], into, *arguments, as_native.ceil_mode, positions, grad_input=into)
-    return restored(total, geometry, geometry.unpooled_shape(tuple(x.shape)))
-
-
-def _alike(x: Array, offsets: Array, geometry: Geometry) -> tuple[_Blocks, Array]:
-    """x in blocks, and the offsets in the same memory."""
-    blocks, numbers = _Blocks.of(x, geometry), _Blocks.of(offsets, geometry)
-    if blocks.last == numbers.last:
-        return blocks, numbers.x
-    return blocks, blocks.empty(tuple(numbers.x.shape[2:]), numbers.x.dtype).copy_(numbers.x)
-
-
-def unpool(x: Array, offsets: Array, geometry: Geometry) -> Array | None:
-    """`_recipe_unpool.unpool` where no two windows share an element, so that nothing is summed; or None."""
-    as_float = x.dtype if x.dtype in _FLOATS else _AS_FLOAT.get(x.dtype)
-    if geometry.overlaps or as_float is None or not is_plain(x) or torch.are_deterministic_algorithms_enabled():
-        return None
-    as_native = _known(offsets, geometry)
-    if as_native is None:
-        return None
-    blocks, numbers = _alike(x.view(as_float), offsets, geometry)
-    placed = blocks.empty(tuple(as_native.each("size")), as_float)
-    source, target, numbers_of = blocks.x, placed, numbers
-    if not blocks.last:  # every plane by itself
-        source, target, numbers_of = (grouped(a, 1) for a in (source, target, numbers_of))
-    for part, positions in _positions(numbers_of, as_native):
-        into, values, index = (_joined(a, last=blocks.last) for a in (target[part], source[part], positions))
-        torch.ops.aten.max_unpool2d(values, index, [1, into.shape[-1]], out=into)
-    return restored(placed, geometry, geometry.unpooled_shape(tuple(x.shape))).view(x.dtype)
-
-
-def _joined(x: Array, *, last: bool) -> Array:
-    """(N, C, *spatial) as (N, C, 1, elements), a view whose strides are the usual ones of its memory."""
-    planes, channels, *spatial = x.shape
-    size = math.prod(spatial)
-    strides = (size * channels, 1, size * channels, channels) if last else (size * channels, size, size, 1)
-    return x.as_strided((planes, channels, 1, size), strides)
-
-
-def gather(x: Array, offsets: Array, geometry: Geometry) -> Array | None:
-    """`_recipe_unpool.gather` without winners, or None."""
-    as_native = _known(offsets, geometry) if is_plain(x) else None
-    if as_native is None:
-        return None
-    blocks, numbers = _alike(x, offsets, geometry)
-    read = blocks.empty(tuple(as_native.each("windows")), x.dtype)
-    source, target, numbers_of = blocks.x, read, numbers
-    if not blocks.last:
-        source, target, numbers_of = (grouped(a, 1) for a in (source, target, numbers_of))
-    for part, positions in _positions(numbers_of, as_native):
-        into, values, index = (a.flatten(2) for a in (target[part], source[part], positions))
-        if blocks.last:  # channels lie together, and so do the elements that are read
-            torch.gather(values.mT, 1, index.mT, out=into.mT)
-        else:
-            torch.gather(values, 2, index, out=into)
-    return restored(read, geometry, geometry.pooled_shape(tuple(x.shape)))
