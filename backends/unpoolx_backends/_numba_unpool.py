@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from unpoolx_backends import _numba_lanes as lanes
+from unpoolx_backends._numba_lanes import LANES
 from unpoolx_backends._numba_pool import compiled, full_windows
 
 
@@ -121,16 +123,9 @@ def place_channels(x, offsets, result, places, stride, before, add, start, stop,
 
 
 @compiled
-def _compare_row(values, numbers, row, number, kernel, step, dilation):  # type: ignore[no-untyped-def]
+def _compare_row(values, numbers, row, number, steps):  # type: ignore[no-untyped-def]
     """A row of values at every kernel element of theirs in one row, zero where they belong to another."""
-    first, second = numbers.dtype.type(number), numbers.dtype.type(number + 1)
-    zero = row.dtype.type(0)
-    if kernel == step == 2 and dilation == 1:  # numbers that the compiler knows
-        for k in range(values.shape[0]):
-            v, n = values[k], numbers[k]
-            row[2 * k] = v if n == first else zero
-            row[2 * k + 1] = v if n == second else zero
-        return
+    (kernel, step, dilation), zero = steps, row.dtype.type(0)
     for c in range(kernel):
         this = numbers.dtype.type(number + c)
         for k in range(values.shape[0]):
@@ -143,16 +138,34 @@ def place_planes_by_blocks(x, offsets, result, kernel, stride, dilation, full, s
 
     `full` says whether every element of the result lies in a window.
     """
+    _, deep, tall, wide = x.shape
+    _, depth, height, width = result.shape
+    values, numbers, placed, zero = x.reshape(-1), offsets.reshape(-1), result.reshape(-1), lanes.zeros(x)
+    pairs = kernel[2] == stride[2] == 2 and dilation[2] == 1 and wide >= LANES
     for p in range(start, stop):
         if not full:
             result[p] = 0
-        for i in range(x.shape[1]):
-            for j in range(x.shape[2]):
+        for i in range(deep):
+            for j in range(tall):
+                at = ((p * deep + i) * tall + j) * wide
                 for a in range(kernel[0]):
                     for b in range(kernel[1]):
-                        row = result[p, i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]]
-                        number = (a * kernel[1] + b) * kernel[2]
-                        _compare_row(x[p, i, j], offsets[p, i, j], row, number, kernel[2], stride[2], dilation[2])
+                        d, h, number = (
+                            i * stride[0] + a * dilation[0],
+                            j * stride[1] + b * dilation[1],
+                            a * kernel[1] + b,
+                        )
+                        number *= kernel[2]
+                        line = ((p * depth + d) * height + h) * width
+                        if pairs:
+                            for begin in range(0, wide, LANES):
+                                k = min(begin, wide - LANES)  # the last ones overlap those before
+                                even = lanes.picked(values, numbers, at + k, number, zero)
+                                odd = lanes.picked(values, numbers, at + k, number + 1, zero)
+                                lanes.put_in_turn(placed, line + 2 * k, even, odd)
+                        else:
+                            row, steps = result[p, d, h], (kernel[2], stride[2], dilation[2])
+                            _compare_row(x[p, i, j], offsets[p, i, j], row, number, steps)
 
 
 @compiled
@@ -166,20 +179,30 @@ def _compare_channels(values, numbers, placed, number):  # type: ignore[no-untyp
 @compiled
 def place_channels_by_blocks(x, offsets, result, kernel, stride, dilation, full, start, stop, first, last):  # type: ignore[no-untyped-def]
     """`place_planes_by_blocks` where channels lie together."""
+    _, deep, tall, wide, channels = x.shape
+    _, depth, height, width, _ = result.shape
+    values, numbers, placed, zero = x.reshape(-1), offsets.reshape(-1), result.reshape(-1), lanes.zeros(x)
+    count = last - first
+    together = count if count >= LANES else 0
     for n in range(start, stop):
         if not full:
             result[n, :, :, :, first:last] = 0
-        for i in range(x.shape[1]):
-            for j in range(x.shape[2]):
+        for i in range(deep):
+            for j in range(tall):
                 for a in range(kernel[0]):
                     for b in range(kernel[1]):
-                        row = result[n, i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]]
-                        for k in range(x.shape[3]):
-                            values, numbers = x[n, i, j, k, first:last], offsets[n, i, j, k, first:last]
+                        d, h = i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]
+                        for k in range(wide):
+                            at = (((n * deep + i) * tall + j) * wide + k) * channels + first
                             for c in range(kernel[2]):
-                                number = offsets.dtype.type((a * kernel[1] + b) * kernel[2] + c)
-                                placed = row[k * stride[2] + c * dilation[2], first:last]
-                                _compare_channels(values, numbers, placed, number)
+                                w, number = k * stride[2] + c * dilation[2], (a * kernel[1] + b) * kernel[2] + c
+                                pixel = (((n * depth + d) * height + h) * width + w) * channels + first
+                                if not together:
+                                    few = placed[pixel : pixel + count]
+                                    _compare_channels(values[at : at + count], numbers[at : at + count], few, number)
+                                for begin in range(0, together, LANES):
+                                    e = min(begin, count - LANES)  # the last ones overlap those before
+                                    lanes.put(placed, pixel + e, lanes.picked(values, numbers, at + e, number, zero))
 
 
 @compiled
