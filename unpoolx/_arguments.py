@@ -42,11 +42,12 @@ def accept(backend: object, **arrays: Any) -> tuple[Backend, list[Any]]:
     return ops, _brought(ops, arrays, owners)
 
 
-def choose(backend: object, **arrays: Any) -> Backend:
-    """The backend of a call, where its arguments are brought to it later."""
-    if backend is not None:
-        return _named(backend, arrays)
-    return _only({what: backend_of(x, what) for what, x in arrays.items()})
+def accept_first(backend: object, **arrays: Any) -> tuple[Backend, Any]:
+    """The backend of a call, and the first of its arguments as an array of it; the others are brought to it later."""
+    owners = {what: backend_of(x, what) for what, x in arrays.items()}
+    ops = _named(backend, arrays) if backend is not None else _only(owners)
+    first = next(iter(arrays))
+    return ops, _brought(ops, {first: arrays[first]}, owners)[0]
 
 
 def bring(ops: Backend, **arrays: Any) -> list[Any]:

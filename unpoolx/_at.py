@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from unpoolx import _host, _recipe_at, _remembered
-from unpoolx._arguments import accept, bring, choose, require_one_device
+from unpoolx._arguments import accept, accept_first, require_one_device
 from unpoolx._at_values import as_values, fill_of
 from unpoolx._backend import Backend
 from unpoolx._dtypes import COMPLEX, FLOATS, INTEGERS, UNSIGNED, integer_range
 from unpoolx._geometry import Length
 from unpoolx._index_grammar import Plan, resolve
-from unpoolx._layout import is_empty
+from unpoolx._layout import are_known_equal, is_empty
 from unpoolx._recipe_at import Read, Update, placed
 from unpoolx._registry import backend_of, get_backend
 
@@ -216,8 +216,7 @@ def index_update(
     _require_mode(mode, ("raise", "drop", "clip", "wrap"), "fill", "reads")
     if not isinstance(unique, bool):
         raise TypeError(f"unique: expected True or False; got {type(unique).__name__}")
-    ops = choose(backend, x=x, values=values)
-    (x,) = bring(ops, x=x)
+    ops, x = accept_first(backend, x=x, values=values)
     _require_operation(ops.dtype(x), op)
     with ops.beside(x):
         return ops.whole(_update, x, index, values, op, mode, unique=unique)
@@ -335,6 +334,8 @@ def _owner(array: Any) -> Backend:
 def _broadcastable(ops: Backend, values: Any, plan: Plan) -> Any:
     """The values without the length-one axes that they have in front of the indexed shape."""
     shape = ops.shape(values)
+    if plan.is_basic and are_known_equal(shape, plan.dim_shape):
+        return values
     if plan.is_mask and plan.index_shape[0] == -1:
         rank = len(plan.dims) + 1
         expected: tuple[Any, ...] = plan.result_shape((-1,))

@@ -74,7 +74,7 @@ class Plan:
     @property
     def is_block(self) -> bool:
         """Whether there are only integers and slices without gaps, whose place often changes from call to call."""
-        return self.is_basic and all(span.step == 1 for span in self.spans)
+        return self.is_basic and not any([span.step != 1 for span in self.spans])  # noqa: C419  # for small arrays
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -89,7 +89,7 @@ class Plan:
     @property
     def sub_shape(self) -> tuple[int, ...]:
         """The shape of the array after its slices, every axis still there."""
-        return tuple(span.count for span in self.spans)
+        return tuple([span.count for span in self.spans])
 
     @property
     def slots(self) -> Length:
@@ -99,7 +99,7 @@ class Plan:
     @property
     def dim_shape(self) -> tuple[int, ...]:
         """The lengths of `dims`."""
-        return tuple(1 if axis == NEW else self.spans[axis].count for axis in self.dims)
+        return tuple([1 if axis == NEW else self.spans[axis].count for axis in self.dims])
 
     def result_shape(self, index_shape: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """The indexed shape."""

@@ -87,7 +87,17 @@ def position_dtype(ops: Any, reach: Any) -> str:
 
 def is_empty(shape: Iterable[Any]) -> bool:
     """Whether a shape is known to hold nothing."""
-    return any(isinstance(n, int) and n == 0 for n in shape)
+    return 0 in [n for n in shape if isinstance(n, int)]
+
+
+def are_known_equal(shape: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two shapes are known to be the same: no length of them is a framework's scalar."""
+    if len(shape) != len(other):
+        return False
+    for n, m in zip(shape, other, strict=True):  # noqa: SIM110  # a generator costs as much as the rest
+        if not (isinstance(n, int) and isinstance(m, int) and n == m):
+            return False
+    return True
 
 
 def show_shape(shape: tuple[Any, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unpoolx._arguments import bring, choose, integers_if_empty, require_integer, require_summable, same_lengths
+from unpoolx._arguments import accept_first, bring, integers_if_empty, require_integer, require_summable, same_lengths
 from unpoolx._backend import Backend
 from unpoolx._index_formats import FLAT_FORMATS, Numbering, parse_index_format
 from unpoolx._layout import (
@@ -38,9 +38,8 @@ def unpool(
         )
     index_format = parse_index_format(index_format, FLAT_FORMATS)
     shape = _full_shape(output_shape)
-    ops = choose(backend, x=x, indices=indices)
+    ops, x = accept_first(backend, x=x, indices=indices)
     index_ops = backend_of(indices, "indices") or get_backend("numpy")
-    (x,) = bring(ops, x=x)
     (numbers,) = bring(index_ops, indices=integers_if_empty(indices))
     require_integer(index_ops, numbers, "indices")
     if overlap == "sum":

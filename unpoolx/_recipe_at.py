@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unpoolx import _recipe_fold
 from unpoolx._dtypes import UNSIGNED, integer_bits, integer_range
 from unpoolx._index_grammar import NEW, Plan
-from unpoolx._layout import is_empty, product
+from unpoolx._layout import are_known_equal, is_empty, product
 from unpoolx._recipe_blocks import dilated
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> A
     """x with an operation applied to its indexed elements and the values, one after another."""
     plan = static.plan
     if plan.is_basic:
-        if not _is_known(ops.shape(values), plan.sub_shape):
-            values = ops.reshape(ops.broadcast_to(values, plan.dim_shape), plan.sub_shape)
+        sub_shape = plan.sub_shape
+        if not are_known_equal(ops.shape(values), sub_shape):
+            values = ops.reshape(ops.broadcast_to(values, plan.dim_shape), sub_shape)
         if static.op != "set":
             values = _recipe_fold.step(ops, static.op, _sliced(ops, x, plan), values)
         return _unsliced(ops, x, plan, values, is_new=static.op != "set")
@@ -92,12 +93,6 @@ def update(ops: Backend, static: Update, x: Any, values: Any, *arrays: Any) -> A
     # No update arrived where the rows come back themselves; and what was turned had better lie in memory as x does.
     is_new = updated is not rows and plan.order == tuple(range(len(plan.shape)))
     return _unsliced(ops, x, plan, _rows_back(ops, updated, plan), is_new=is_new)
-
-
-def _is_known(shape: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
-    """Whether two shapes are known to be the same."""
-    pairs = zip(shape, expected, strict=False)
-    return len(shape) == len(expected) and all(isinstance(n, int) and isinstance(m, int) and n == m for n, m in pairs)
 
 
 def linear_index(ops: Backend, static: Update | Read, arrays: Any, like: Any) -> Any:
@@ -199,7 +194,7 @@ def _unsliced(ops: Backend, x: Any, plan: Plan, sub: Any, *, is_new: bool) -> An
     """x with its slices replaced by `sub`, which may be the result itself where it is new."""
     if is_empty(plan.sub_shape):
         return ops.copy(x)
-    turned = tuple(axis for axis, span in enumerate(plan.spans) if span.reversed)
+    turned = tuple([axis for axis, span in enumerate(plan.spans) if span.reversed])
     sub = ops.flip(sub, turned) if turned else sub
     rank = len(plan.shape)
     spans = {

@@ -100,7 +100,7 @@ class Primitives(Backend):
         return NAMES.get(x.dtype) or str(x.dtype).removeprefix("torch.")
 
     def device(self, x: Array) -> str | None:
-        return str(x.device)
+        return "cpu" if x.is_cpu else str(x.device)
 
     def to_device(self, x: Array, device: str) -> Array:
         return x.to(matching_device(self, device))
