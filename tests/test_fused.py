@@ -25,6 +25,7 @@ pytest.importorskip("numba", reason="numba is not installed, and the recipes ser
 def _fuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_fused, "FEWEST_ELEMENTS", 0)
     monkeypatch.setattr(_fused, "SHARED_ELEMENTS", 64)
+    monkeypatch.setattr(_fused, "FEWEST_TOGETHER", 0)
 
 
 def _recipe(linear_map: LinearMap, x: Any, offsets: Any) -> Any:

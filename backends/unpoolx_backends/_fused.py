@@ -31,6 +31,15 @@ FEWEST_ELEMENTS = 2**13
 SHARED_ELEMENTS = 2**16
 """From so many elements on, threads share the work."""
 
+FEWEST_TOGETHER = 64
+"""From so many channels on, unpooling where windows meet compares several at once."""
+MOST_SHARING = 9
+"""If more windows share an element, a write for each window is faster than as many comparisons for each element."""
+MOST_READ = 9
+"""If windows have more elements, a read for each window is faster than a comparison with the number of each element."""
+MOST_MEETINGS = 16
+"""If windows share elements in more ways, what was named is noted instead of compared."""
+
 PARTS_PER_THREAD = 4
 _most: ContextVar[int | None] = ContextVar("unpoolx_threads", default=None)
 
@@ -57,6 +66,11 @@ class _Three(NamedTuple):
     """Whether windows keep to blocks of their own, without padding."""
     full: bool
     """Whether those blocks are the windows, and nothing lies beside them."""
+    sharing: int
+    """The most windows that share an element."""
+    meetings: Array | None
+    """How many windows further on, along D, H and W, a later one is, and which elements of the two are the same,
+    (meetings, 5); None where they are more than `MOST_MEETINGS`."""
 
 
 @lru_cache(maxsize=64)
@@ -74,7 +88,27 @@ def _three(geometry: Geometry) -> _Three | None:
     within = all((a.windows - 1) * a.stride + a.extent <= a.size and not a.before for a in axes)
     apart = geometry.is_blockwise and within
     full = apart and all(a.extent == a.stride == a.kernel and a.windows * a.stride == a.size for a in axes)
-    return _Three(kernel, stride, dilation, before, places, by_two, apart, full)
+    sharing = product(a.most_terms for a in axes)
+    meetings = _meetings(axes) if max(sharing, len(places)) <= MOST_MEETINGS else None
+    return _Three(kernel, stride, dilation, before, places, by_two, apart, full, sharing, meetings)
+
+
+def _meetings(axes: tuple[Axis, ...]) -> Array | None:
+    along = [
+        [
+            ((one - other) * axis.dilation // axis.stride, one, other)
+            for one, other in np.ndindex(axis.kernel, axis.kernel)
+            if (one - other) * axis.dilation % axis.stride == 0
+        ]
+        for axis in axes
+    ]
+    shape = tuple(axis.kernel for axis in axes)
+    found = []
+    for ways in itertools.product(*along):
+        ahead, one, other = zip(*ways, strict=True)
+        if ahead > (0, 0, 0):
+            found.append((*ahead, np.ravel_multi_index(one, shape), np.ravel_multi_index(other, shape)))
+    return np.array(found, np.int64).reshape(-1, 5) if len(found) <= MOST_MEETINGS else None
 
 
 @cache
@@ -91,11 +125,11 @@ def _pooling() -> Any:
 
 
 @cache
-def _unpooling() -> Any:
+def _unpooling() -> tuple[Any, Any]:
     _pooling()
-    from unpoolx_backends import _numba_unpool
+    from unpoolx_backends import _numba_unpool, _numba_unpool_lanes
 
-    return _numba_unpool
+    return _numba_unpool, _numba_unpool_lanes
 
 
 def _laid_out(x: Array, geometry: Geometry) -> Array:
@@ -145,10 +179,13 @@ def unpool(
         return None
     result = np.empty(geometry.unpooled_shape(x.shape), moved.dtype)
     laid = [_laid_out(a, geometry) for a in (moved, offsets, result)]
-    loops, planes = _unpooling(), laid[0].ndim == 4
+    (loops, by_lanes), planes = _unpooling(), laid[0].ndim == 4
     if three.apart:
         place = loops.place_planes_by_blocks if planes else loops.place_channels_by_blocks
         _share(place, (*laid, three.kernel, three.stride, three.dilation, three.full), laid[2], threads, team)
+    elif not planes and three.sharing <= MOST_SHARING and _fills_lanes(laid[2], threads):
+        where = (three.kernel, three.stride, three.dilation, three.before)
+        _share(by_lanes.place_channels, (*laid, *where, adds), laid[2], threads, team)
     else:
         place = loops.place_planes if planes else loops.place_channels
         _share(place, (*laid, three.places, three.stride, three.before, adds), laid[2], threads, team)
@@ -164,13 +201,25 @@ def gather(
         return None
     result = np.empty(geometry.pooled_shape(x.shape), moved.dtype)
     laid = [_laid_out(a, geometry) for a in (moved, offsets, result)]
-    loops, planes = _unpooling(), laid[0].ndim == 4
-    if winners and geometry.overlaps:
+    (loops, by_lanes), planes = _unpooling(), laid[0].ndim == 4
+    where, drops = (three.places, three.stride, three.before), winners and geometry.overlaps
+    if drops and three.meetings is None:
         read = loops.read_winners_of_planes if planes else loops.read_winners_of_channels
-    else:
-        read = loops.read_planes if planes else loops.read_channels
-    _share(read, (*laid, three.places, three.stride, three.before), laid[0], threads, team)
+        _share(read, (*laid, *where), laid[0], threads, team)
+        return result.view(x.dtype)
+    few = planes and len(three.places) <= MOST_READ and three.stride[2] <= 2
+    read = by_lanes.read_planes if few else loops.read_planes if planes else loops.read_channels
+    _share(read, (*laid, *where), laid[0], threads, team)
+    if drops:
+        _, numbers, kept = laid if planes else (a.reshape(*a.shape[:3], product(a.shape[3:])) for a in laid)
+        apart = 1 if planes else laid[0].shape[-1]
+        _share(by_lanes.drop_losers, (numbers, kept, three.meetings, apart), kept, threads, team)
     return result.view(x.dtype)
+
+
+def _fills_lanes(work: Array, threads: int) -> bool:
+    """Whether each thread has channels enough to compare several at once, however they are cut."""
+    return work.shape[-1] >= max(FEWEST_TOGETHER, threads * _unpooling()[1].LANES)
 
 
 def _as_integers(x: Array) -> Array | None:

@@ -83,6 +83,15 @@ class _Maker:
         """The one where it says so, and elsewhere the other."""
         return self.builder.select(where, one, other)
 
+    def sum(self, array: int, one: Any, other: Any) -> Any:
+        """The sum, in the array's dtype."""
+        dtype = self.kinds[array].dtype
+        if not isinstance(dtype, types.Float):
+            return self.builder.add(one, other)
+        floats = ir.VectorType(self.context.get_value_type(dtype), LANES)
+        added = self.builder.fadd(self.builder.bitcast(one, floats), self.builder.bitcast(other, floats))
+        return self.builder.bitcast(added, one.type)
+
 
 def _lanes(make: Callable[[_Maker, Any], Any], result: Any, *arguments: Any) -> Any:
     """An intrinsic's signature, and its code: what `make` makes of the arguments' values."""
@@ -112,6 +121,16 @@ def picked(_context, values, numbers, at, number, kept):  # type: ignore[no-unty
 
 
 @intrinsic
+def added(_context, values, numbers, at, number, kept):  # type: ignore[no-untyped-def]  # noqa: ARG001  # Numba asks with types
+    """What was kept, and the values from `at` on added where their numbers are this."""
+
+    def make(to: _Maker, v: Any) -> Any:
+        return to.chosen(to.equal(1, v[2], v[3]), to.sum(0, v[4], to.load(0, v[2])), v[4])
+
+    return _lanes(make, kept, values, numbers, types.intp, types.intp, kept)
+
+
+@intrinsic
 def put(_context, array, at, lanes):  # type: ignore[no-untyped-def]  # noqa: ARG001  # Numba asks with types
     """Write the elements from `at` on."""
     return _lanes(lambda to, v: to.store(0, v[1], v[2]), types.void, array, types.intp, lanes)
@@ -127,3 +146,53 @@ def put_in_turn(_context, array, at, one, other):  # type: ignore[no-untyped-def
             to.store(0, to.moved(v[1], half * LANES), to.mixed(v[2], v[3], order))
 
     return _lanes(make, types.void, array, types.intp, one, other)
+
+
+@intrinsic
+def nowhere(_context):  # type: ignore[no-untyped-def]
+    """No, for each element."""
+    return _lanes(lambda _, __: ir.Constant(_vector(1), [0] * LANES), Lanes(1))
+
+
+@intrinsic
+def read_where(_context, source, at, numbers, first, number, kept):  # type: ignore[no-untyped-def]  # noqa: ARG001  # Numba asks with types
+    """The source from `at` on where the numbers from `first` on are this, and what was kept where they are not."""
+
+    def make(to: _Maker, v: Any) -> Any:
+        return to.chosen(to.equal(2, v[3], v[4]), to.load(0, v[1]), v[5])
+
+    return _lanes(make, kept, source, types.intp, numbers, types.intp, types.intp, kept)
+
+
+@intrinsic
+def read_second_where(_context, source, at, numbers, first, number, kept):  # type: ignore[no-untyped-def]  # noqa: ARG001  # Numba asks with types
+    """`read_where` of every second element from `at` on; none after the last of these is touched."""
+
+    def make(to: _Maker, v: Any) -> Any:
+        one, other = to.load(0, v[1]), to.load(0, to.moved(v[1], LANES - 1))
+        order = [*range(0, LANES, 2), *range(LANES + 1, 2 * LANES, 2)]
+        return to.chosen(to.equal(2, v[3], v[4]), to.mixed(one, other, order), v[5])
+
+    return _lanes(make, kept, source, types.intp, numbers, types.intp, types.intp, kept)
+
+
+@intrinsic
+def both(_context, numbers, at, number, after, other, found):  # type: ignore[no-untyped-def]  # noqa: ARG001  # Numba asks with types
+    """Where the numbers from `at` on are the one and those from `after` on the other, or where it was found before."""
+
+    def make(to: _Maker, v: Any) -> Any:
+        meet = to.builder.and_(to.equal(0, v[1], v[2]), to.equal(0, v[3], v[4]))
+        return to.builder.or_(v[5], meet)
+
+    return _lanes(make, found, numbers, *[types.intp] * 4, found)
+
+
+@intrinsic
+def without(_context, array, at, where):  # type: ignore[no-untyped-def]  # noqa: ARG001  # Numba asks with types
+    """The elements from `at` on, and zero at some."""
+    bits = _bits(array)
+
+    def make(to: _Maker, v: Any) -> Any:
+        return to.chosen(v[2], ir.Constant(_vector(bits), [0] * LANES), to.load(0, v[1]))
+
+    return _lanes(make, Lanes(bits), array, types.intp, where)
