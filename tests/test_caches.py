@@ -381,12 +381,12 @@ def test_a_new_batch_makes_torch_compile_once_more_and_nothing_else_does(argumen
 
 def test_numba_compiles_a_loop_once_for_a_dtype_whatever_the_geometry() -> None:
     pytest.importorskip("numba", reason="numba is not installed")
-    from unpoolx_backends import _fused, _numba_pool, _numba_unpool
+    from unpoolx_backends import _fused, _numba_pool, _numba_pool_channels, _numba_unpool
 
     assert _fused.ENABLED, "the loops are turned off in this environment"
     loops = [
         (f"{module.__name__}.{name}", value)
-        for module in (_numba_pool, _numba_unpool)
+        for module in (_numba_pool, _numba_pool_channels, _numba_unpool)
         for name, value in vars(module).items()
         if hasattr(value, "signatures")
     ]

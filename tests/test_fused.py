@@ -43,6 +43,51 @@ def test_pooling_by_loops_gives_the_recipes_bits(dtype: str) -> None:
         assert_same_bits(values, expected[0], what=f"values, {what}")
 
 
+LEAST = {"float32": -np.inf, "int8": -128, "bool": False}
+"""Nothing inside is better than what is outside."""
+WAYS: dict[str, tuple[tuple[int, ...], Any, Any, Any, Any]] = {
+    # spatial shape, kernel, stride, padding, dilation
+    "several rows of windows at once, the last ones fewer": ((47, 61), 3, 2, 1, 1),
+    "a row of windows at a time": ((7, 1023), 3, 1, 1, 1),
+    "rows in two pieces, steps of one": ((5, 1030), 3, 1, 1, 1),
+    "rows in two pieces, steps of two": ((5, 1052), 3, 2, 1, 1),
+    "rows in one piece, steps of two": ((5, 1025), 3, 2, 1, 1),
+    "rows in three pieces, steps of three": ((4, 2500), (2, 4), 3, (1, 2), (1, 2)),
+    "one row and two": ((9, 37), (1, 2), (1, 2), 0, 1),
+    "four rows and columns, steps wider than windows": ((33, 41), 4, 5, 2, 1),
+    "five rows and columns": ((21, 35), 5, 1, 2, 1),
+    "six and seven": ((21, 35), (6, 7), (2, 1), (3, 2), 1),
+    "nine rows by three axes": ((5, 6, 17), 3, 2, 1, 1),
+    "twenty-seven elements apart": ((6, 7, 33), 3, 1, 1, 2),
+    "ten elements": ((12, 19), (2, 5), 2, (1, 2), 1),
+    "thirteen elements": ((60,), 13, 3, 6, 1),
+    "fourteen elements": ((60,), 14, 3, 7, 1),
+    "numbers and what is outside in a byte": ((60,), 128, 1, 64, 1),
+    "numbers in a byte, what is outside in two": ((60,), 129, 1, 64, 1),
+    "the most numbers in a byte": ((40, 40), 16, 3, 8, 1),
+    "numbers in four bytes": ((40, 40), (16, 17), 3, 8, 1),
+}
+
+
+@pytest.mark.rule("P1", "P2", "P3", "P5", "P6")
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("dtype", LEAST)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_through_the_loops_of_pooling_gives_the_recipes_bits(way: str, dtype: str, data_format: str) -> None:
+    spatial, kernel, stride, padding, dilation = WAYS[way]
+    window = unpoolx.Window(kernel, stride, padding, dilation=dilation, data_format=data_format)
+    random = np.random.default_rng(6)
+    for channels in (1, 17):
+        shape = (1, channels, *spatial) if data_format == "channels_first" else (1, *spatial, channels)
+        geometry = Geometry.of(window, shape)
+        drawn = [filled(random, shape, "float32" if dtype == "float32" else "int8").astype(dtype) for _ in range(3)]
+        for x in (*drawn, np.full(shape, LEAST[dtype], dtype)):
+            values, offsets = _fused.max_pool(x, geometry, 2)
+            expected = Backend.max_pool(backend, x, geometry)
+            assert_same_bits(offsets, expected[1], what=f"offsets, {way}, {shape} {dtype}")
+            assert_same_bits(values, expected[0], what=f"values, {way}, {shape} {dtype}")
+
+
 @pytest.mark.rule("U3", "U4", "U5", "U7", "U8")
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_unpooling_and_reading_by_loops_give_the_recipes_bits(dtype: str) -> None:

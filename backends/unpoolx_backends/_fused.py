@@ -39,6 +39,8 @@ MOST_READ = 9
 """If windows have more elements, a read for each window is faster than a comparison with the number of each element."""
 MOST_MEETINGS = 16
 """If windows share elements in more ways, what was named is noted instead of compared."""
+NUMBERS_IN_A_BYTE = 256
+"""If windows need more numbers, those of what is outside among them, elements of a byte have numbers of two."""
 
 PARTS_PER_THREAD = 4
 _most: ContextVar[int | None] = ContextVar("unpoolx_threads", default=None)
@@ -125,6 +127,14 @@ def _pooling() -> Any:
 
 
 @cache
+def _pooling_channels() -> Any:
+    _pooling()
+    from unpoolx_backends import _numba_pool_channels
+
+    return _numba_pool_channels
+
+
+@cache
 def _unpooling() -> tuple[Any, Any]:
     _pooling()
     from unpoolx_backends import _numba_unpool, _numba_unpool_lanes
@@ -155,18 +165,29 @@ def max_pool(x: Array, geometry: Geometry, threads: int, team: Team | None = Non
         return None
     shape = geometry.pooled_shape(x.shape)
     values, offsets = np.empty(shape, x.dtype), np.empty(shape, geometry.offset_dtype)
-    laid = [_laid_out(a, geometry) for a in (x, values, offsets)]
-    width = max(x.itemsize, offsets.itemsize)
-    like = np.empty(0, f"{'u' if width == 1 else 'i'}{width}")  # holds every number, and is as wide as an element
+    bits = np.dtype("u1") if x.dtype == bool else x.dtype  # False is 0, and less than True
+    laid = [_laid_out(a, geometry) for a in (x.view(bits), values.view(bits), offsets)]
+    if laid[0].ndim == 5 and laid[0].shape[-1] == 1:  # a channel alone is a plane
+        laid = [a[..., 0] for a in laid]
+    after = geometry.kernel_elements + three.kernel[2]  # numbers of elements outside are less than that
+    marks, least = _marks(bits, max(x.itemsize, offsets.itemsize, 1 if after <= NUMBERS_IN_A_BYTE else 2))
     where = (three.kernel, three.stride, three.dilation, three.before)
     if laid[0].ndim == 5:
-        _share(_pooling().pool_channels, (*laid, like, *where), laid[0], threads, team)
+        _share(_pooling_channels().pool_channels, (*laid, marks, *where), laid[0], threads, team)
     elif three.by_two:
         laid = [a.reshape(-1, *a.shape[2:]) for a in laid]  # every slice along D is a plane of its own
         _share(_pooling().pool_planes_by_two, laid, laid[0], threads, team)
     else:
-        _share(_pooling().pool_planes, (*laid, like, *where), laid[0], threads, team)
+        _share(_pooling().pool_planes, (*laid, marks, least, *where), laid[0], threads, team)
     return values, offsets
+
+
+@lru_cache(maxsize=64)
+def _marks(dtype: np.dtype[Any], width: int) -> tuple[Array, Array]:
+    """What `pool_planes` calls marks, of so many bytes each, and least."""
+    bits = np.iinfo("u1" if width == 1 else f"i{width}")
+    least = -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+    return np.array([bits.min, bits.max], bits.dtype), np.array([least], dtype)
 
 
 def unpool(
