@@ -158,7 +158,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="extend",
         default=[],
         metavar="WORD",
-        help="only layouts and modes that have all of these words, such as: NCHW compiled",
+        help="only layouts and modes that have all of these words, such as: NCHW compiled (NCHW is NCW and NCDHW, too)",
     )
     parser.add_argument("--repeats", type=_positive, metavar="N", help="rounds (default: 5 to 15, as time allows)")
     parser.add_argument(

@@ -7,14 +7,16 @@ import gc
 import os
 import warnings
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from importlib import import_module
 
 import unpoolx
 from unpoolx._bench import machine
+from unpoolx._bench.documented import DOCUMENTED, Pace, all_problems_of, pace_of
 from unpoolx._bench.files import targets, write_whole
-from unpoolx._bench.framework import Framework, words_of
+from unpoolx._bench.framework import Framework, in_plane, words_of
 from unpoolx._bench.measure import Rounds, Way, measure
-from unpoolx._bench.problems import PAGE, SIZES, LeftOut, Problem, chosen, holdable, problems_of
+from unpoolx._bench.problems import SIZES, LeftOut, Problem, chosen, holdable
 from unpoolx._bench.report import show_problem, show_summary
 from unpoolx._bench.results import Measured, Report
 from unpoolx._bench.saved import as_json
@@ -32,8 +34,6 @@ FRAMEWORKS = {
 WITH_PEAKS = ("pool", "unpool", "round-trip")
 # Arrays of so many bytes do not wait in cycles until Python itself collects them.
 LARGE = 1 << 24
-# For the page, which has many problems.
-FEW = Rounds(5, 9, 4.0)
 # For the tests of the command itself: arrays of a few elements.
 INTERNAL = "test"
 
@@ -55,13 +55,13 @@ def run(
     Raises:
         CommandError: an argument does not fit; nothing has been measured or written then.
     """
-    if size not in (*SIZES, PAGE, INTERNAL):
+    if size not in (*SIZES, *DOCUMENTED, INTERNAL):
         raise CommandError(f"--size: expected one of {', '.join(SIZES)}; got {size!r}")
     if plot is not None and size != "all":
         raise CommandError(f"--plot: expected --size all, since it draws time over size; got --size {size}")
-    wanted = chosen(problems_of(size), only)
+    wanted, pace = chosen(all_problems_of(size), only), pace_of(size)
     files = targets(json, plot)
-    problems, left_out = holdable(wanted, machine.free_memory())
+    problems, left_out = holdable(wanted, machine.free_memory(), pace.own_bytes)
     if not problems:
         raise CommandError(f"--size: no problem of this size fits into memory: {left_out[0].reason}")
     count = threads or os.cpu_count() or 1
@@ -82,8 +82,9 @@ def run(
     report = Report(started, settings, described, [], [*left_out, *absent, *lacking], broken)
     terminal = Terminal()
     _say_what_runs(terminal, report)
-    rounds = Rounds.exactly(repeats) if repeats is not None else FEW if size == PAGE else Rounds()
-    _measure(plan, rounds, form, terminal, report)
+    if repeats is not None:
+        pace = replace(pace, rounds=Rounds.exactly(repeats))
+    _measure(plan, pace, form, terminal, report)
     if not report.measured:
         raise CommandError(f"--form: none of the problems has a way of unpoolx in {' '.join(form)!r}")
     if "--json" in files:  # the files first, since whoever reads the terminal's lines may have left
@@ -149,7 +150,7 @@ def _plan(
 
 
 def _measure(
-    plan: Sequence[tuple[Framework, Problem]], rounds: Rounds, form: Sequence[str], terminal: Terminal, report: Report
+    plan: Sequence[tuple[Framework, Problem]], pace: Pace, form: Sequence[str], terminal: Terminal, report: Report
 ) -> None:
     terminal.begin(len(plan))
     try:
@@ -159,15 +160,18 @@ def _measure(
             with framework.place(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of frameworks, about what they compile
                 framework.begin()
-                task = task_of(problem, framework)
+                alone = problem.input_bytes > pace.own_bytes
+                task = task_of(problem, framework, alone=alone)
                 ways = _of_form(task.ways, form)
+                if alone:
+                    ways = [way for way in ways if way.kind == "floor" or way.group == ways[0].group]
                 if not ways:
                     continue
                 others = machine.Others()
                 outcomes = measure(
                     ways,
                     task.expected,
-                    rounds,
+                    pace.rounds,
                     peaks=framework.traced_memory and problem.operation in WITH_PEAKS,
                     progress=lambda text, title=title: terminal.doing(f"{title}: {text}"),  # type: ignore[misc]
                 )
@@ -184,8 +188,12 @@ def _measure(
 
 
 def _has(words: Collection[str], form: Sequence[str]) -> bool:
-    """Whether a layout and mode of these words is asked for; NCHW does not mean NCHW channels_last."""
-    return not form or (set(form) <= set(words) and ("channels_last" in form) == ("channels_last" in words))
+    """Whether a layout and mode of these words is asked for.
+
+    NCHW means NCW and NCDHW, too, where there are so many axes; it does not mean NCHW channels_last.
+    """
+    asked, has = set(map(in_plane, form)), set(map(in_plane, words))
+    return not form or (asked <= has and ("channels_last" in form) == ("channels_last" in words))
 
 
 def _of_form(ways: Sequence[Way], form: Sequence[str]) -> list[Way]:

@@ -7,6 +7,7 @@ it does something else.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ Results = dict[str, Array]
 # So many bits of an integer, its sign included, does a dtype hold exactly.
 EXACT_BITS = {"float32": 24, "bfloat16": 8, "int8": 8}
 MASKED = 1.5
+REPEATED = 1 << 24
+"""Of a large array so many elements are drawn, and then repeated along the batch: to draw all would take longer than to
+measure."""
 """What a masked update writes."""
 
 
@@ -38,10 +42,15 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 class PoolData:
-    """The arrays of pooling and unpooling, channels last."""
+    """The arrays of pooling and unpooling, channels last.
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    Args:
+        problem: what is to be done.
+        alone: whether unpoolx alone does it, whose offsets tell of places, and are there at once.
+    """
+
+    def __init__(self, problem: Problem, *, alone: bool = False) -> None:
+        self._problem, self.alone = problem, alone
         self._dtype = numpy_dtype(problem.dtype)
         pooling = problem.window
         self.spatial = problem.shape[1:-1]
@@ -50,17 +59,19 @@ class PoolData:
     @functools.cached_property
     def x(self) -> Array:
         """Integers of which no two in one window are equal: their last bits number the places of a kernel."""
-        kernel, rank = self._problem.window.kernel, len(self.spatial)
+        whole, kernel, rank = self._problem.shape, self._problem.window.kernel, len(self.spatial)
+        shape = min(whole[0], max(REPEATED // math.prod(whole[1:]), 1)), *whole[1:]
         bits = EXACT_BITS[self._problem.dtype]
         low_bits = (kernel**rank - 1).bit_length()
         random = np.random.default_rng(0)
-        numbers = random.integers(0, 1 << (bits - low_bits), self._problem.shape, np.int32)
+        numbers = random.integers(0, 1 << (bits - low_bits), shape, np.int32)
         numbers <<= low_bits
         for axis, length in enumerate(self.spatial):
             places = np.arange(length, dtype=np.int32) % kernel * kernel**axis
             numbers += places.reshape((length,) + (1,) * (rank - axis))
         numbers -= 1 << (bits - 1)
-        return numbers.astype(self._dtype)
+        drawn = numbers.astype(self._dtype)
+        return drawn if shape == whole else np.resize(drawn, whole)
 
     @functools.cached_property
     def _pooled(self) -> tuple[Array, unpoolx.Switches]:
@@ -107,6 +118,8 @@ class PoolData:
     def expected(self) -> Results:
         """The results of the problem by name, channels last; places count in their own plane."""
         match self._problem.operation, self._problem.variant:
+            case "pool", "forward" if self.alone:
+                return {"values": self.values, "offsets": self.offsets}
             case "pool", "forward":
                 return {"values": self.values, "places": self.spatial_indices}
             case "pool", "backward":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -146,6 +147,11 @@ def _group(layout: str, mode: str) -> str:
 def words_of(group: str) -> list[str]:
     """The words of a group's layout and mode."""
     return group.replace(",", "").split()
+
+
+def in_plane(word: str) -> str:
+    """A layout's word as it is in two dimensions: NHWC for NWC and NDHWC; other words as they are."""
+    return re.sub(r"^N(C?)D?H?W(C?)$", r"N\1HW\2", word)
 
 
 class Writer:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from unpoolx._bench.framework import words_of
+from unpoolx._bench.framework import in_plane, words_of
 from unpoolx._bench.outcome import Outcome, Quartiles
 from unpoolx._bench.parts import PARTS
 from unpoolx._bench.results import Measured, Report
@@ -120,8 +120,8 @@ def found(reports: dict[str, Report], part: str, words: tuple[str, ...]) -> Meas
 
 
 def group_of(measured: Measured, form: tuple[str, ...]) -> str | None:
-    """The group with the fewest words that has all of the form's."""
-    fitting = [group for group in measured.groups if set(form) <= set(words_of(group))]
+    """The group with the fewest words that has all of the form's, a layout's as it is in two dimensions."""
+    fitting = [group for group in measured.groups if set(form) <= set(map(in_plane, words_of(group)))]
     return min(fitting, key=len, default=None)
 
 

@@ -1,7 +1,7 @@
 """The most memory that a call holds beside its arguments, and its time, on arrays of up to gigabytes.
 
-Each framework and function has a fresh process, in which the kernel's own count of the process's memory is read: that
-of Linux, which can begin anew at each call.
+Each framework has a fresh process, in which the kernel's own count of the process's memory is read: that of Linux,
+which can begin anew at each call.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,17 +69,28 @@ class Held:
 
 
 def held(backend: str, function: str, layout: str, window: Pooling, mebibytes: int) -> Held:
-    """The measurement in a fresh process.
+    """The measurement in a fresh process; see `held_in_turn`."""
+    (made,) = held_in_turn(backend, [(function, layout, window, mebibytes)])
+    return made
+
+
+def held_in_turn(backend: str, calls: Sequence[tuple[str, str, Pooling, int]], **settings: str) -> list[Held]:
+    """The measurements of several calls, one after the other in a fresh process.
+
+    Args:
+        backend: the framework.
+        calls: function, layout, window and mebibytes of each.
+        settings: of the process's environment.
 
     Raises:
         subprocess.CalledProcessError: it failed; what it wrote to standard error is that of this process.
     """
-    request = json.dumps([backend, function, layout, asdict(window), mebibytes])
-    environment = {**os.environ, **SETTINGS, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", __name__, request]
+    asked = [[backend, function, layout, asdict(window), size] for function, layout, window, size in calls]
+    environment = {**os.environ, **SETTINGS, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **settings}
+    command = [sys.executable, "-m", __name__, json.dumps(asked)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     made = json.loads(done.stdout.splitlines()[-1])
-    return Held(**{**made, "window": Pooling(**made["window"])})
+    return [Held(**{**one, "window": Pooling(**one["window"])}) for one in made]
 
 
 def _here(backend: str, function: str, layout: str, window: Pooling, mebibytes: int) -> Held:
@@ -138,5 +150,6 @@ def _kilobytes(name: str) -> int:
 
 
 if __name__ == "__main__":
-    name, what, order, place, count = json.loads(sys.argv[1])
-    print(json.dumps(asdict(_here(name, what, order, Pooling(**place), count))))  # noqa: T201
+    asked = json.loads(sys.argv[1])
+    results = [_here(name, what, order, Pooling(**place), count) for name, what, order, place, count in asked]
+    print(json.dumps(list(map(asdict, results))))  # noqa: T201

@@ -62,11 +62,10 @@ ROWS = {"test": (12, 4), "small": (4096, 64), "medium": (100352, 64), "large": (
 # 1 MB of float32 to 256 MB in steps of 4, for one geometry: what a plot shows.
 LADDER = tuple((f"{4**i}MB", (4**i, 64, 64, 64)) for i in range(5))
 LEAST_LARGE = 1 << 28
-PAGE = "page"
-"""The size of what docs/performance.md says: medium float32 in two dimensions, and 1 MB to 64 MB for its picture."""
 # While its ways are checked, a problem keeps its input in every layout, results in NumPy, and intermediates of a
-# framework that does not fuse: so many times the bytes of its input.
+# framework that does not fuse: so many times the bytes of its input; and so many where unpoolx is alone, in one form.
 TIMES_THE_INPUT = 20
+TIMES_ALONE = 7
 
 
 @dataclass(frozen=True)
@@ -126,12 +125,7 @@ class LeftOut:
 def problems_of(size: str) -> list[Problem]:
     """The problems of a size."""
     if size == "all":
-        return [*_ladder(OPERATIONS, LADDER)]
-    if size == PAGE:
-        medium = [
-            p for p in problems_of("medium") if p.dtype == "float32" and (p.pooling is None or p.pooling.rank == 2)
-        ]
-        return [*medium, *_ladder([("pool", "forward"), ("unpool", "forward")], LADDER[:4])]
+        return [*ladder(OPERATIONS, LADDER)]
     tiny = [
         Problem("tiny", variant, "", (2, 2) if variant == "at" else (1, 2, 2, 1), "float32", PLAIN) for variant in TINY
     ]
@@ -139,7 +133,8 @@ def problems_of(size: str) -> list[Problem]:
     return [*_pooling_problems(size), *at, *tiny, Problem("import")]
 
 
-def _ladder(operations: Sequence[tuple[str, str]], steps: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[Problem]:
+def ladder(operations: Sequence[tuple[str, str]], steps: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[Problem]:
+    """The operations at each step, a size and its shape."""
     for operation, variant in operations:
         for word, shape in steps:
             yield Problem(operation, variant, word, shape, "float32", PLAIN)
@@ -173,12 +168,15 @@ def chosen(problems: Sequence[Problem], words: Sequence[str]) -> list[Problem]:
     return found
 
 
-def holdable(wanted: Sequence[Problem], memory: int | None) -> tuple[list[Problem], list[LeftOut]]:
+def holdable(
+    wanted: Sequence[Problem], memory: int | None, own_bytes: float = math.inf
+) -> tuple[list[Problem], list[LeftOut]]:
     """The problems that the free memory allows, with the large ones made as small as it asks and large may be.
 
     Args:
         wanted: the problems.
         memory: in bytes; None where it is not known.
+        own_bytes: of the largest input that is not measured by unpoolx alone, in one form.
 
     Returns:
         the problems, and what was left out or made smaller.
@@ -189,7 +187,7 @@ def holdable(wanted: Sequence[Problem], memory: int | None) -> tuple[list[Proble
     free = f"{memory >> 20:,} MiB of memory are free"
     for asked in wanted:
         problem: Problem | None = asked
-        while problem is not None and problem.input_bytes * TIMES_THE_INPUT > memory:
+        while problem is not None and needed_bytes(problem, own_bytes) > memory:
             problem = _halved(problem)
         if problem is None:
             left_out.append(LeftOut(asked.name, f"{free}, which is too little"))
@@ -198,6 +196,11 @@ def holdable(wanted: Sequence[Problem], memory: int | None) -> tuple[list[Proble
         if problem is not asked:
             left_out.append(LeftOut(asked.name, f"{free}: {problem.shape} takes the place of {asked.shape}"))
     return found, left_out
+
+
+def needed_bytes(problem: Problem, own_bytes: float = math.inf) -> int:
+    """The memory that a problem needs at most; see `holdable`."""
+    return problem.input_bytes * (TIMES_THE_INPUT if problem.input_bytes <= own_bytes else TIMES_ALONE)
 
 
 def _halved(problem: Problem) -> Problem | None:

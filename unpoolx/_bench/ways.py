@@ -28,8 +28,8 @@ class Task:
     moved_bytes: int = 0
 
 
-def task_of(problem: Problem, framework: Framework) -> Task:
-    """The problem in a framework."""
+def task_of(problem: Problem, framework: Framework, *, alone: bool = False) -> Task:
+    """The problem in a framework, or `alone`, without the ways of its own."""
     if problem.operation == "import":
         return Task([_import("unpoolx", "unpoolx"), _import("numpy", "floor")], {})
     done = _done(problem)
@@ -38,8 +38,9 @@ def task_of(problem: Problem, framework: Framework) -> Task:
         forms = [*ways_ours.at_forms(done, at_data, framework), *framework.at_forms(done, at_data)]
         expected, moved = at_data.expected(), at_data.moved_bytes()
     else:
-        data = PoolData(done)
-        forms = [*ways_ours.pool_forms(done, data, framework), *framework.pool_forms(done, data)]
+        data = PoolData(done, alone=alone)
+        own = () if alone else framework.pool_forms(done, data)
+        forms = [*ways_ours.pool_forms(done, data, framework), *own]
         expected, moved = data.expected(), data.moved_bytes()
     ways = [way for form in forms for way in framework.ways(form)]
     if problem.operation == "tiny":
