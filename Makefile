@@ -51,7 +51,7 @@ bench: $(VENV)/.complete  ## measure unpoolx beside what the frameworks offer th
 	@echo "== unpoolx bench, medium sizes, all four frameworks"
 	@$(VENV)/bin/python -m unpoolx bench --backend all --size medium
 
-performance: $(VENV)/.complete  ## measure docs/performance.md anew, or PARTS="jax tf" of it (20 minutes)
+performance: $(VENV)/.complete  ## measure docs/performance.md anew, or PARTS="jax tf" of it (10 minutes)
 	@echo "== docs/performance.json, .md and .png, and the README: $(PARTS)"
 	@$(VENV)/bin/python -m unpoolx._bench.page --measure $(PARTS)
 

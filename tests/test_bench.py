@@ -22,14 +22,16 @@ from harness import BACKENDS, Harness, UnavailableError
 from numpy.lib.stride_tricks import sliding_window_view
 
 import unpoolx
-from unpoolx._bench import command, files, machine, measure, problems, ways_numpy, ways_ours
+from unpoolx._bench import command, data, documented, files, machine, measure, problems, ways_numpy, ways_ours
 from unpoolx._bench.data import AtData, PoolData
+from unpoolx._bench.documented import DOCUMENTED, GROWTH, PACES, Pace, all_problems_of, pace_of
 from unpoolx._bench.measure import Rounds, Way
 from unpoolx._bench.outcome import Outcome, Quartiles
 from unpoolx._bench.problems import Pooling, Problem
 from unpoolx._bench.report import duration, shown_bytes
 from unpoolx._bench.results import Measured, Report
 from unpoolx._bench.saved import as_json, from_json
+from unpoolx._bench.ways import task_of
 from unpoolx._cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -196,6 +198,31 @@ def test_no_window_of_the_data_holds_two_equal_elements(pooling: Pooling, dtype:
     assert (np.diff(elements) > 0).all()
     assert data.x.dtype.name == dtype
     assert (x == np.rint(x)).all()
+
+
+def test_a_large_array_repeats_its_first_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem("pool", "forward", "test", (5, 4, 4, 2), "float32", problems.PLAIN)
+    whole = PoolData(problem).x
+    monkeypatch.setattr(data, "REPEATED", 2 * 4 * 4 * 2)
+    x = PoolData(problem).x
+    assert (x.shape, x.dtype) == (whole.shape, whole.dtype)
+    assert all(np.array_equal(x[n], x[n % 2]) for n in range(5))
+    assert not np.array_equal(x[0], x[1])
+    monkeypatch.setattr(data, "REPEATED", 1)  # less than an image
+    assert np.array_equal(PoolData(problem).x[4], PoolData(problem).x[0])
+
+
+def test_unpoolx_alone_is_held_to_its_offsets() -> None:
+    problem = Problem("pool", "forward", "test", (2, 4, 4, 2), "float32", problems.PLAIN)
+    expected = PoolData(problem, alone=True).expected()
+    assert expected.keys() == {"values", "offsets"}
+    framework = ways_numpy.NumPy(1, compiled=False)
+    task = task_of(problem, framework, alone=True)
+    assert {way.kind for way in task.ways} == {"unpoolx", "floor"}
+    right = measure.measure(task.ways, task.expected, Rounds.exactly(1))
+    assert [outcome.status for outcome in right] == ["measured"] * 3
+    wrong = measure.measure(task.ways, {**expected, "offsets": expected["offsets"] ^ 1}, Rounds.exactly(1))
+    assert [outcome.status for outcome in wrong] == ["differs", "differs", "measured"]
 
 
 def test_half_of_the_rows_is_updated_and_duplicates_are_some() -> None:
@@ -406,9 +433,9 @@ def test_the_peak_of_memory_is_that_of_the_call() -> None:
 # Problems, their names and the choice among them
 
 
-@pytest.mark.parametrize("size", ["test", *problems.SIZES])
+@pytest.mark.parametrize("size", ["test", *problems.SIZES, *DOCUMENTED])
 def test_names_are_unique_and_say_what_is_measured(size: str) -> None:
-    names = [problem.name for problem in problems.problems_of(size)]
+    names = [problem.name for problem in all_problems_of(size)]
     assert len(set(names)) == len(names)
     if size == "medium":
         assert "pool forward 2d k3 s2 p1 float32 medium batch8" in names
@@ -435,6 +462,10 @@ def test_what_does_not_fit_into_memory_becomes_smaller_or_is_left_out() -> None:
     found, (note,) = problems.holdable(wanted, 2**28 * problems.TIMES_THE_INPUT - 1)
     assert found == []
     assert "is too little" in note.reason
+    (alone,), notes = problems.holdable(wanted, 2**30 * problems.TIMES_ALONE, 2**29)
+    assert (alone.input_bytes, notes) == (2**30, [])
+    (half,), _ = problems.holdable(wanted, 2**30 * problems.TIMES_ALONE, 2**30)
+    assert half.input_bytes < 2**30
     medium = problems.problems_of("medium")
     assert problems.holdable(medium, 2**20)[0] == [p for p in medium if not p.size]
 
@@ -533,6 +564,36 @@ def test_a_form_leaves_the_others_out_and_the_floor_in(tmp_path: Path) -> None:
     ways = [Way("", group, "unpoolx", object) for group in ("NCHW", "NCHW channels_last", "NHWC, jit")]
     for words, expected in ((("NCHW",), [0]), (("NCHW", "channels_last"), [1]), (("jit",), [2]), ((), [0, 1, 2])):
         assert command._of_form(ways, words) == [ways[number] for number in expected]
+
+
+def test_a_layout_means_those_of_the_other_ranks() -> None:
+    groups = ("NCW", "NWC, jit", "NCDHW", "NCDHW channels_last", "NDHWC")
+    ways = [Way("", group, "unpoolx", object) for group in groups]
+    for words, expected in (
+        (("NCHW",), [0, 2]),
+        (("NHWC",), [1, 4]),
+        (("NCHW", "channels_last"), [3]),
+        (("NWC",), [1, 4]),
+    ):
+        assert command._of_form(ways, words) == [ways[number] for number in expected]
+
+
+def test_the_largest_arrays_of_the_page_are_for_unpoolx_alone_in_one_form(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    steps = (("1MB", (1, 4, 4, 2)), ("4MB", (4, 4, 4, 2)))
+    monkeypatch.setattr(documented, "STEPS", steps)
+    path = tmp_path / "report.json"
+    monkeypatch.setitem(PACES, GROWTH, Pace(Rounds.exactly(1), forms=1))
+    assert bench("--backend", "numpy", "--size", GROWTH, "--json", path) == 0
+    assert {way["group"] for problem in report_of(path)["problems"] for way in problem["ways"]} == {"NHWC", ""}
+    monkeypatch.setitem(PACES, GROWTH, Pace(Rounds.exactly(1), 4 * 4 * 4 * 2))
+    assert bench("--backend", "numpy", "--size", GROWTH, "--json", path) == 0
+    for problem in report_of(path)["problems"]:
+        forms = [(way["kind"], way["group"]) for way in problem["ways"]]
+        alone = [("unpoolx", "NHWC"), ("floor", "")]
+        assert forms == alone if problem["size"] == "4MB" else len(forms) > 4, problem["name"]
+    assert pace_of("medium") == Pace(Rounds())
 
 
 def test_the_import_is_measured_once_in_fresh_processes(tmp_path: Path) -> None:

@@ -162,9 +162,7 @@ def _measure(
                 framework.begin()
                 alone = problem.input_bytes > pace.own_bytes
                 task = task_of(problem, framework, alone=alone)
-                ways = _of_form(task.ways, form)
-                if alone:
-                    ways = [way for way in ways if way.kind == "floor" or way.group == ways[0].group]
+                ways = _first(_of_form(task.ways, form), 1 if alone else pace.forms)
                 if not ways:
                     continue
                 others = machine.Others()
@@ -202,6 +200,12 @@ def _of_form(ways: Sequence[Way], form: Sequence[str]) -> list[Way]:
     fitting = {group for group in words if _has(words[group], form)}
     chosen = [way for way in ways if way.kind == "floor" or way.group in fitting]
     return chosen if any(way.kind == "unpoolx" for way in chosen) else []
+
+
+def _first(ways: Sequence[Way], forms: int | None) -> list[Way]:
+    """The ways of the first so many layouts and modes of unpoolx, and the floor."""
+    groups = list(dict.fromkeys(way.group for way in ways if way.kind == "unpoolx"))[:forms]
+    return [way for way in ways if forms is None or way.kind == "floor" or way.group in groups]
 
 
 def _say_what_runs(terminal: Terminal, report: Report) -> None:

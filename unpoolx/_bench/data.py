@@ -58,7 +58,17 @@ class PoolData:
 
     @functools.cached_property
     def x(self) -> Array:
-        """Integers of which no two in one window are equal: their last bits number the places of a kernel."""
+        """Integers of which no two in one window are equal."""
+        return self._repeated(self._drawn)
+
+    def _repeated(self, drawn: Array) -> Array:
+        """What was made of the images that were drawn, for the whole batch."""
+        batch = self._problem.shape[0]
+        return drawn if len(drawn) == batch else np.resize(drawn, (batch, *drawn.shape[1:]))
+
+    @functools.cached_property
+    def _drawn(self) -> Array:
+        """The first images of x: the last bits of their integers number the places of a kernel."""
         whole, kernel, rank = self._problem.shape, self._problem.window.kernel, len(self.spatial)
         shape = min(whole[0], max(REPEATED // math.prod(whole[1:]), 1)), *whole[1:]
         bits = EXACT_BITS[self._problem.dtype]
@@ -70,12 +80,13 @@ class PoolData:
             places = np.arange(length, dtype=np.int32) % kernel * kernel**axis
             numbers += places.reshape((length,) + (1,) * (rank - axis))
         numbers -= 1 << (bits - 1)
-        drawn = numbers.astype(self._dtype)
-        return drawn if shape == whole else np.resize(drawn, whole)
+        return numbers.astype(self._dtype)
 
     @functools.cached_property
     def _pooled(self) -> tuple[Array, unpoolx.Switches]:
-        return unpoolx.max_pool(self.x, self.window)
+        values, switches = unpoolx.max_pool(self._drawn, self.window)
+        offsets = self._repeated(switches.offsets)
+        return self._repeated(values), unpoolx.Switches.trusted(offsets, switches.window, self.spatial)
 
     @property
     def values(self) -> Array:
@@ -101,7 +112,7 @@ class PoolData:
     @functools.cached_property
     def dx(self) -> Array:
         """A cotangent of the unpooled array."""
-        return np.random.default_rng(2).integers(-100, 100, self.x.shape, np.int8).astype(self._dtype)
+        return np.random.default_rng(2).integers(-100, 100, self._problem.shape, np.int8).astype(self._dtype)
 
     @functools.cached_property
     def spatial_indices(self) -> Array:
@@ -139,8 +150,8 @@ class PoolData:
     def moved_bytes(self) -> int:
         """What the operation must read and write."""
         if self._problem.operation == "round-trip":
-            return 2 * self.x.nbytes
-        return self.x.nbytes + self.values.nbytes + self.offsets.nbytes
+            return 2 * self._problem.input_bytes
+        return self._problem.input_bytes + self.values.nbytes + self.offsets.nbytes
 
 
 class AtData:

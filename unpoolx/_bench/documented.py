@@ -40,17 +40,19 @@ class Pace:
     Attributes:
         rounds: how often each way is.
         own_bytes: of the largest input that is not measured by unpoolx alone, in one form.
+        forms: how many layouts and modes are measured of other inputs; None for all.
     """
 
     rounds: Rounds
     own_bytes: float = math.inf
+    forms: int | None = None
 
 
 PACES = {
     PAGE: Pace(Rounds(5, 9, 4.0)),
-    KINDS: Pace(Rounds(3, 7, 1.0)),
-    # The largest are measured once; all forms, and the frameworks' own ways, would take minutes there.
-    GROWTH: Pace(Rounds(1, 9, 2.0), 1 << 26),
+    KINDS: Pace(Rounds(3, 5, 0.5)),
+    # The largest are measured once; more forms, and the frameworks' own ways, would take minutes there.
+    GROWTH: Pace(Rounds(1, 5, 1.0), 1 << 26, 2),  # as many as the picture shows
 }
 
 

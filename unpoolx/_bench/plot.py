@@ -55,19 +55,25 @@ class Line:
 
 
 def as_png(measured: Sequence[Measured], facts: str) -> bytes:
-    """The picture; a row for each operation, a column for each framework, and a line of facts above."""
+    """The picture: a panel for each operation in each framework, and a line of facts above.
+
+    Of operations and frameworks those that are fewer have a column each, so that it is no wider than must be.
+    """
     operations = list(dict.fromkeys((m.problem.operation, m.problem.variant) for m in measured))
     backends = list(dict.fromkeys(m.backend for m in measured))
+    panels = [[(operation, backend) for backend in backends] for operation in operations]
+    if len(backends) > len(operations):
+        panels = [list(row) for row in zip(*panels, strict=True)]
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        size = (PANEL[0] * len(backends), PANEL[1] * len(operations) + 0.6)
+        size = (PANEL[0] * len(panels[0]), PANEL[1] * len(panels) + 0.6)
         figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        figure.suptitle(textwrap.fill(facts, 60 * len(backends)), color=INK, fontsize=10)
-        grid = figure.subplots(len(operations), len(backends), squeeze=False)
-        for row, operation in zip(grid, operations, strict=True):
-            for axes, backend in zip(row, backends, strict=True):
+        figure.suptitle(textwrap.fill(facts, 60 * len(panels[0])), color=INK, fontsize=10)
+        grid = figure.subplots(len(panels), len(panels[0]), squeeze=False)
+        for row, named in zip(grid, panels, strict=True):
+            for axes, (operation, backend) in zip(row, named, strict=True):
                 chosen = [
                     m
                     for m in measured
@@ -81,8 +87,11 @@ def as_png(measured: Sequence[Measured], facts: str) -> bytes:
 
 
 def lines_of(measured: Sequence[Measured]) -> list[Line]:
-    """The lines of one operation in one framework: per form the ways that are fastest at the largest size."""
-    largest = max(measured, key=lambda m: m.problem.input_bytes)
+    """The lines of one operation in one framework: per form the ways that are fastest at the largest size.
+
+    That is the largest size at which ways of the framework's own were measured, if there is any.
+    """
+    largest = max(measured, key=lambda m: (bool(m.measured("own")), m.problem.input_bytes))
     forms = [group for group in largest.groups if largest.own(group) is not None] or largest.groups
     found = []
     for number, group in enumerate(forms[:MOST_FORMS]):
@@ -119,10 +128,10 @@ def _panel(axes: Any, title: str, measured: Sequence[Measured]) -> None:
     lines = lines_of(measured)
     for line in lines:
         _draw(axes, line)
-    axes.set_xlabel("bytes of the input", fontsize=8)
+    axes.set_xlabel("bytes of the input, in powers of 1024", fontsize=8)
     axes.set_ylabel("seconds: median and quartiles", fontsize=8)
     ticks = sorted({m.problem.input_bytes for m in measured})
-    axes.set_xticks(ticks, [f"{tick / 2**20:.3g} MiB" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick >> 30}G" if tick >= 1 << 30 else f"{tick / 2**20:.3g}M" for tick in ticks])
     axes.tick_params(labelsize=8)
     axes.minorticks_off()
     axes.grid(visible=True, which="major", alpha=0.3)

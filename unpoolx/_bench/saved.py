@@ -13,8 +13,9 @@ from unpoolx._bench.results import Measured, Report
 SCHEMA = 2
 # So many digits of a time are more than its noise leaves.
 DIGITS = 4
-# What a brief report leaves out, since it follows from the rest.
+# What a brief report leaves out of a way and of a problem, since it follows from the rest.
 DERIVED = ("seconds", "own_over_ours", "over_floor", "seconds_beyond_floor")
+DESCRIBED = ("name", "input_bytes")
 
 
 # What an outcome has by another name in the JSON, and what a brief report means that does not say it.
@@ -40,8 +41,9 @@ def as_json(report: Report, *, brief: bool = False) -> str:
     }
     if not brief:
         return json.dumps(content, indent=1, allow_nan=False) + "\n"
-    problems = ",\n".join(json.dumps(_brief(problem), allow_nan=False) for problem in content.pop("problems"))
-    rest = json.dumps(content, allow_nan=False)
+    short = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+    problems = ",\n".join(short.encode(_brief(problem)) for problem in content.pop("problems"))
+    rest = short.encode(content)
     return f'{rest[:-1]},\n"problems": [\n{problems}\n]}}\n'
 
 
@@ -89,7 +91,10 @@ def _brief(problem: dict[str, Any]) -> dict[str, Any]:
         for _, key, usual in USUAL:
             if way[key] == usual:
                 del way[key]
-    return {**problem, "ways": ways}
+    others = problem["cpus_taken_by_others"]
+    rounded = None if others is None else float(f"{others:.{DIGITS}f}")
+    kept = {name: value for name, value in problem.items() if name not in DESCRIBED}
+    return {**kept, "cpus_taken_by_others": rounded, "ways": ways}
 
 
 def _problem(measured: Measured) -> dict[str, Any]:
