@@ -269,7 +269,7 @@ def test_growth_is_the_time_per_byte_over_that_of_16_mb() -> None:
 def test_memory_is_told_beyond_the_results_in_parts_of_the_arguments(
     window: Pooling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    x_bytes = 64 << 20
+    x_bytes = 128 << 20
     count = x_bytes // 4 // 4  # windows, of both geometries
     small = 5 * count
 

@@ -14,7 +14,7 @@ from unpoolx._bench.results import Measured, Report
 
 MEMORY = "memory"
 """The size of its problems."""
-MEBIBYTES = 64
+MEBIBYTES = 128
 WINDOWS = GEOMETRIES[:2]
 LAYOUTS = {"numpy": ("NHWC", "NCHW"), "tf": ("NHWC",), "jax": ("NHWC",), "torch": ("NHWC", "NCHW")}
 WITH_NUMBA = ("numpy", "torch")
