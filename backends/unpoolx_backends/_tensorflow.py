@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import record as _record  # there is no public way to ask
 
 from unpoolx._backend import Array, Backend, Span
 from unpoolx._dtypes import ALL, FLOAT_BITS
@@ -20,6 +21,8 @@ from unpoolx._recipe_fold import coefficients, fold
 from unpoolx._recipe_pool import max_pool
 
 _DTYPES = {name: tf.as_dtype(name) for name in ALL}
+# Whether some tape records, or forward mode is on. Where TensorFlow does not tell, it may be.
+_may_record: Callable[[], bool] = getattr(_record, "could_possibly_record", lambda: True)
 # On arrays of at least so many elements, of a shape that is known, a call runs as one XLA program, eager or inside a
 # caller's graph: below, compiling costs more than the operations that it would fuse.
 COMPILED_ELEMENTS = 2**18
@@ -245,7 +248,7 @@ class TensorflowBackend(Backend):
         return tf.math.log(x)
 
     def folded(self, op: str, x: Array, v: Array, index: Array | None) -> Array:
-        @tf.custom_gradient
+        @_with_its_gradient
         def stepped(x: Array, v: Array) -> Any:
             def gradient(cotangent: Array) -> Any:
                 factor, weight = coefficients(self, op, x, v, index)
@@ -270,7 +273,7 @@ class TensorflowBackend(Backend):
         shape = self.shape(x)
         x = self._one_batch_axis(x, geometry)
 
-        @tf.custom_gradient
+        @_with_its_gradient
         def pooled(x: Array) -> Any:
             values, offsets = self._unrecorded(max_pool, geometry, x)
 
@@ -290,7 +293,7 @@ class TensorflowBackend(Backend):
             x = self._one_batch_axis(x, linear_map.geometry)
             index = None if index is None else self._one_batch_axis(index, linear_map.geometry)
 
-        @tf.custom_gradient
+        @_with_its_gradient
         def mapped(x: Array) -> Any:
             def gradient(cotangent: Array) -> Array:
                 return self.linear(linear_map.adjoint, cotangent, index)
@@ -385,6 +388,17 @@ def _occurrence(slots: Array) -> Array:
     ordered = tf.gather(slots, order)
     ranks = tf.range(tf.size(slots)) - tf.searchsorted(ordered, ordered, side="left")
     return tf.scatter_nd(order[:, None], ranks, tf.shape(slots))
+
+
+def _with_its_gradient(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`tf.custom_gradient(rule)`, which costs an eager call most of a millisecond; without it where no one looks on."""
+
+    def call(*arrays: Array) -> Any:
+        if tf.executing_eagerly() and not _may_record():
+            return rule(*arrays)[0]
+        return tf.custom_gradient(rule)(*arrays)
+
+    return call
 
 
 _programs: dict[Any, Any] = {}
