@@ -164,7 +164,7 @@ class NumpyBackend(Backend):
         rows, count, channels = index.shape
         writer = np.full((rows, size + 1, channels), -1, np.int64)
         own = np.broadcast_to(np.arange(count)[:, None], index.shape)
-        np.maximum.at(writer.ravel(), _flat(index, size + 1), own.ravel())
+        writer.reshape(-1)[_flat(index, size + 1)] = own.ravel()  # a vector is written in order: the last one stays
         return writer[:, :size]
 
     def ordered_sum(self, x: Array, index: Array, size: Any) -> Array:
