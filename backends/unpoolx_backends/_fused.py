@@ -31,7 +31,7 @@ FEWEST_ELEMENTS = 2**13
 SHARED_ELEMENTS = 2**16
 """From so many elements on, threads share the work."""
 
-FEWEST_TOGETHER = 64
+FEWEST_TOGETHER = 32
 """From so many channels on, unpooling where windows meet compares several at once."""
 MOST_SHARING = 9
 """If more windows share an element, a write for each window is faster than as many comparisons for each element."""
