@@ -145,70 +145,61 @@ def _put(best, chosen, pitch, rows, windows, values, offsets, first, apart, unma
 def pool_planes(x, values, offsets, marks, least, kernel, stride, dilation, before, start, stop):  # type: ignore[no-untyped-def]
     """The first maximum of each window, or its first NaN, and its number: first down its columns, then across.
 
+    Of several rows of windows, or of a piece of one, the best of each column is kept, then what windows read at the
+    same place of theirs lies side by side. Columns outside hold `least`, and a number after every other. All in one
+    function: a caller around it would have Numba compile everything once more.
+
     Args:
         marks: a bit that no number has, for the numbers of NaN, and all the other bits, in the dtype of numbers.
         least: an element than which none is less.
     """
-    windows = values.shape[3]
-    piece = max(AT_ONCE, 4 * dilation[2] * kernel[2]) // stride[2] + 1
-    for begin in range(0, windows, piece):
-        some = min(piece, windows - begin)
-        _pool_piece(x, values, offsets, marks, least, kernel, stride, dilation, before, start, stop, begin, some)
-
-
-@compiled
-def _pool_piece(x, values, offsets, marks, least, kernel, stride, dilation, before, start, stop, begin, windows):  # type: ignore[no-untyped-def]
-    """`pool_planes` for some windows of each row.
-
-    Of several rows of windows, the best of each column is kept, then what windows read at the same place of theirs
-    lies side by side. Columns outside hold `least`, and a number after every other.
-    """
     _, depth, height, width = x.shape
     _, deep, high, wide = values.shape
     step, extent, many = stride[2], dilation[2] * (kernel[2] - 1) + 1, kernel[0] * kernel[1]
-    reach, w = (windows - 1) * step + extent, begin * step - before[2]
-    lead, w_first = max(0, -w), max(0, w)
-    read = min(width, w + reach) - w_first
-    length, spare = -(-reach // step), (extent - 1) // step
-    pitch = length * step
-    band = max(1, min(high, AT_ONCE // pitch))
-    phase = band * length + spare
-    lines, numbers = np.full(phase * step, least[0], x.dtype), np.full(phase * step, many * kernel[2], marks.dtype)
-    phases, phase_numbers = lines, numbers  # where the step is one, a line is its own only phase
-    if step > 1:
-        phases, phase_numbers = np.zeros(phase * step, x.dtype), np.zeros(phase * step, marks.dtype)
-    best, chosen = np.empty(band * length, x.dtype), np.empty(band * length, marks.dtype)
-    at, number = np.empty((band, many + 2), np.int64), np.empty((band, many + 2), np.int64)
-    counts, taps = np.empty(band, np.int64), np.empty(kernel[2] + 2, np.int64)
-    for tap in range(kernel[2] + 2):
-        c = min(tap, kernel[2] - 1) * dilation[2]
-        taps[tap] = c % step * phase + c // step
+    spare, mark, unmarked = (extent - 1) // step, marks[0], marks[1]
     elements, all_values, all_offsets = x.reshape(-1), values.reshape(-1), offsets.reshape(-1)
-    mark, unmarked = marks[0], marks[1]
-    for p in range(start, stop):
-        for i in range(deep):
-            for top in range(0, high, band):
-                rows = min(band, high - top)
-                for j in range(rows):
-                    count = 0
-                    for a in range(kernel[0]):
-                        d = i * stride[0] - before[0] + a * dilation[0]
-                        for b in range(kernel[1]):
-                            h = (top + j) * stride[1] - before[1] + b * dilation[1]
-                            if 0 <= d < depth and 0 <= h < height:
-                                at[j, count] = ((p * depth + d) * height + h) * width + w_first
-                                number[j, count] = (a * kernel[1] + b) * kernel[2]
-                                count += 1
-                    counts[j] = count
-                    for extra in range(count, max(3, count + 1)):
-                        at[j, extra], number[j, extra] = at[j, count - 1], number[j, count - 1]
-                _down(elements, at, number, counts, rows, lead, pitch, read, lines, numbers, mark)
-                lanes, place = rows * length, ((p * deep + i) * high + top) * wide + begin
-                if step > 1:
-                    _split(lines, lanes, step, phase, phases)
-                    _split(numbers, lanes, step, phase, phase_numbers)
-                _across(phases, phase_numbers, taps, lanes, kernel[2], best, chosen)
-                _put(best, chosen, length, rows, windows, all_values, all_offsets, place, wide, unmarked)
+    taps = np.empty(kernel[2] + 2, np.int64)
+    piece = max(AT_ONCE, 4 * dilation[2] * kernel[2]) // step + 1
+    for begin in range(0, wide, piece):
+        windows, w = min(piece, wide - begin), begin * step - before[2]
+        reach, lead, w_first = (windows - 1) * step + extent, max(0, -w), max(0, w)
+        read, length = min(width, w + reach) - w_first, -(-reach // step)
+        pitch = length * step
+        band = max(1, min(high, AT_ONCE // pitch))
+        phase, bands = band * length + spare, -(-high // band)
+        lines, numbers = np.full(phase * step, least[0], x.dtype), np.full(phase * step, many * kernel[2], marks.dtype)
+        phases, phase_numbers = lines, numbers  # where the step is one, a line is its own only phase
+        if step > 1:
+            phases, phase_numbers = np.zeros(phase * step, x.dtype), np.zeros(phase * step, marks.dtype)
+        best, chosen = np.empty(band * length, x.dtype), np.empty(band * length, marks.dtype)
+        at, number = np.empty((band, many + 2), np.int64), np.empty((band, many + 2), np.int64)
+        counts = np.empty(band, np.int64)
+        for tap in range(kernel[2] + 2):
+            c = min(tap, kernel[2] - 1) * dilation[2]
+            taps[tap] = c % step * phase + c // step
+        for turn in range(start * deep * bands, stop * deep * bands):
+            p, i, top = turn // (deep * bands), turn // bands % deep, turn % bands * band
+            rows = min(band, high - top)
+            for j in range(rows):
+                count = 0
+                for a in range(kernel[0]):
+                    d = i * stride[0] - before[0] + a * dilation[0]
+                    for b in range(kernel[1]):
+                        h = (top + j) * stride[1] - before[1] + b * dilation[1]
+                        if 0 <= d < depth and 0 <= h < height:
+                            at[j, count] = ((p * depth + d) * height + h) * width + w_first
+                            number[j, count] = (a * kernel[1] + b) * kernel[2]
+                            count += 1
+                counts[j] = count
+                for extra in range(count, max(3, count + 1)):
+                    at[j, extra], number[j, extra] = at[j, count - 1], number[j, count - 1]
+            _down(elements, at, number, counts, rows, lead, pitch, read, lines, numbers, mark)
+            if step > 1:
+                _split(lines, rows * length, step, phase, phases)
+                _split(numbers, rows * length, step, phase, phase_numbers)
+            _across(phases, phase_numbers, taps, rows * length, kernel[2], best, chosen)
+            place = ((p * deep + i) * high + top) * wide + begin
+            _put(best, chosen, length, rows, windows, all_values, all_offsets, place, wide, unmarked)
 
 
 @compiled
