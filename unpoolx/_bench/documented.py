@@ -49,7 +49,7 @@ class Pace:
 
 
 PACES = {
-    PAGE: Pace(Rounds(5, 9, 4.0)),
+    PAGE: Pace(Rounds(5, 7, 3.0)),
     KINDS: Pace(Rounds(3, 5, 0.5)),
     # The largest are measured once; more forms, and the frameworks' own ways, would take minutes there.
     GROWTH: Pace(Rounds(1, 5, 1.0), 1 << 26, 2),  # as many as the picture shows
