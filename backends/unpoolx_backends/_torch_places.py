@@ -109,10 +109,12 @@ def _indices(places: Places, numbers: Array) -> Iterator[tuple[slice, slice, Arr
     for rows, windows in itertools.product(places.rows(len(numbers), BLOCK_WINDOWS), places.parts(BLOCK_WINDOWS)):
         block = numbers[rows, windows]
         if scratch[0].shape != block.shape:
-            scratch = [torch.empty(block.shape, dtype=d) for d in (dtype, dtype, dtype, torch.int64)]
+            scratch = [torch.empty(block.shape, dtype=d) for d in (dtype, dtype, torch.int64)]
+            # What an index is made of may lie where the index comes.
+            number = scratch[2].view(-1).view(dtype)[: block.numel()].view(block.shape)
         if windows != seen:
             starts, seen = first[windows, None] + others, windows
-        number, place, step, index = scratch
+        place, step, index = scratch
         number.copy_(block)
         torch.add(starts, number, alpha=places.unit, out=place)
         for turn in places.turns:
