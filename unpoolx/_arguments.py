@@ -44,10 +44,13 @@ def accept(backend: object, **arrays: Any) -> tuple[Backend, list[Any]]:
 
 def accept_first(backend: object, **arrays: Any) -> tuple[Backend, Any]:
     """The backend of a call, and the first of its arguments as an array of it; the others are brought to it later."""
+    what, x = next(iter(arrays.items()))
+    if backend is not None:
+        ops = _named(backend, arrays)
+        return ops, bring(ops, **{what: x})[0]
     owners = {what: backend_of(x, what) for what, x in arrays.items()}
-    ops = _named(backend, arrays) if backend is not None else _only(owners)
-    first = next(iter(arrays))
-    return ops, _brought(ops, {first: arrays[first]}, owners)[0]
+    ops = _only(owners)
+    return ops, _brought(ops, {what: x}, owners)[0]
 
 
 def bring(ops: Backend, **arrays: Any) -> list[Any]:
