@@ -36,7 +36,7 @@ class Native(NamedTuple):
     """A geometry as PyTorch's pooling takes it, and how positions in a plane follow from numbers in a window."""
 
     axes: tuple[Axis, ...]
-    """Two or three: one axis gets another of length one before it."""
+    """Two: one axis gets another of length one before it."""
     ceil_mode: bool
     units: tuple[int, ...]
     """How far one kernel element is from the next along each axis, in elements of a plane."""
@@ -54,7 +54,8 @@ class Native(NamedTuple):
 def native(geometry: Geometry) -> Native | None:
     """The geometry for PyTorch's kernels, or None where they cannot have it."""
     axes = geometry.axes if len(geometry.axes) > 1 else (Axis(1, 1, 1, 1, 0, 1), *geometry.axes)
-    if len(axes) > 3 or geometry.kernel_elements > 256 or any(axis.before > axis.kernel // 2 for axis in axes):
+    # In three dimensions a window of -inf alone gets no position.
+    if len(axes) > 2 or geometry.kernel_elements > 256 or any(axis.before > axis.kernel // 2 for axis in axes):
         return None
     units: tuple[int, ...] = ()
     plane, starts = 1, torch.zeros((), dtype=torch.int64)
@@ -105,11 +106,11 @@ class _Blocks(NamedTuple):
         x = x if first else x.movedim(-1, -1 - rank)
         x = x.reshape(math.prod(x.shape[: -1 - rank]), *x.shape[-1 - rank :])
         x = x.unsqueeze(-2) if rank == 1 else x
-        memory = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-        last = not first or (x.is_contiguous(memory_format=memory) and not x.is_contiguous())
-        x = x.contiguous(memory_format=memory if last else torch.contiguous_format)
+        last = not first or (x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous())
+        memory = torch.channels_last if last else torch.contiguous_format
+        x = x.contiguous(memory_format=memory)
         # Of an axis of length one any stride will do, but PyTorch reads the memory's order from it.
-        usual = torch.empty(x.shape, device="meta", memory_format=memory if last else torch.contiguous_format)
+        usual = torch.empty(x.shape, device="meta", memory_format=memory)
         return cls(x.as_strided(x.shape, usual.stride()), last)
 
     def empty(self, spatial: tuple[int, ...], dtype: torch.dtype) -> Array:
@@ -118,8 +119,8 @@ class _Blocks(NamedTuple):
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, *, last: bool) -> Array:
-    """An uninitialised (N, C, *spatial)."""
-    memory = (torch.channels_last if len(shape) == 4 else torch.channels_last_3d) if last else torch.contiguous_format
+    """An uninitialised (N, C, H, W)."""
+    memory = torch.channels_last if last else torch.contiguous_format
     return torch.empty(shape, dtype=dtype, memory_format=memory)
 
 
@@ -150,8 +151,7 @@ def restored(x: Array, geometry: Geometry, shape: tuple[int, ...]) -> Array:
 
 def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
     """`_recipe_pool.max_pool`, or None."""
-    # In three dimensions a window of -inf alone gets no position.
-    as_native = native(geometry) if is_plain(x) and len(geometry.axes) < 3 else None
+    as_native = native(geometry) if is_plain(x) else None
     # With channels that lie together, its positions are integers of the elements' width.
     if as_native is None or math.prod(geometry.spatial_shape) >= _MOST_ELEMENTS.get(x.dtype, 0):
         return None

@@ -22,10 +22,10 @@ Results = dict[str, Array]
 # So many bits of an integer, its sign included, does a dtype hold exactly.
 EXACT_BITS = {"float32": 24, "bfloat16": 8, "int8": 8}
 MASKED = 1.5
+"""What a masked update writes."""
 REPEATED = 1 << 24
 """Of a large array so many elements are drawn, and then repeated along the batch: to draw all would take longer than to
 measure."""
-"""What a masked update writes."""
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
