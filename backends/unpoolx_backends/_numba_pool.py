@@ -30,14 +30,15 @@ def compiled(function: Any) -> Any:
 
 
 @compiled
-def better_of(v, best):  # type: ignore[no-untyped-def]
-    """Whether v is greater than the best, or the first NaN of the two."""
-    return (not v <= best) & (best == best)
+def taken(v, number, held, kept):  # type: ignore[no-untyped-def]
+    """Of an element and the one that is held, v where it is greater or the first NaN of the two; and its number."""
+    better = (not v <= held) & (held == held)  # a NaN is not
+    return (v if better else held), (number if better else kept)
 
 
 @compiled
 def _earlier(v, number, best, chosen):  # type: ignore[no-untyped-def]
-    """`better_of` of elements in any order: of equal ones the least number; that of a NaN is marked, and negative."""
+    """Whether v is `taken`, in any order: of equal ones the least number; that of a NaN is marked, and negative."""
     return (v > best) | ((not v < best) & (number < chosen))
 
 
@@ -62,12 +63,8 @@ def _down(x, at, number, counts, rows, first, pitch, read, lines, numbers, mark)
         best, chosen = lines[first + j * pitch :], numbers[first + j * pitch :]
         for e in range(read):
             held, kept = r0[e], n0
-            v = r1[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n1 if better else kept)
-            v = r2[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n2 if better else kept)
+            held, kept = taken(r1[e], n1, held, kept)
+            held, kept = taken(r2[e], n2, held, kept)
             best[e] = held
             chosen[e] = kept if held == held else t(kept | mark)
         for i in range(3, counts[j], 2):
@@ -75,12 +72,8 @@ def _down(x, at, number, counts, rows, first, pitch, read, lines, numbers, mark)
             n1, n2 = t(number[j, i]), t(number[j, i + 1])
             for e in range(read):
                 held, kept = best[e], chosen[e]
-                v = r1[e]
-                better = better_of(v, held)
-                held, kept = (v if better else held), (n1 if better else kept)
-                v = r2[e]
-                better = better_of(v, held)
-                held, kept = (v if better else held), (n2 if better else kept)
+                held, kept = taken(r1[e], n1, held, kept)
+                held, kept = taken(r2[e], n2, held, kept)
                 best[e] = held
                 chosen[e] = kept if held == held else t(kept | mark)
 
@@ -212,14 +205,8 @@ def pool_planes_by_two(x, values, offsets, start, stop):  # type: ignore[no-unty
             for k in range(values.shape[2]):
                 best = above[2 * k]
                 chosen = 0
-                v = above[2 * k + 1]
-                better = better_of(v, best)
-                best, chosen = (v if better else best), (1 if better else chosen)
-                v = below[2 * k]
-                better = better_of(v, best)
-                best, chosen = (v if better else best), (2 if better else chosen)
-                v = below[2 * k + 1]
-                better = better_of(v, best)
-                best, chosen = (v if better else best), (3 if better else chosen)
+                best, chosen = taken(above[2 * k + 1], 1, best, chosen)
+                best, chosen = taken(below[2 * k], 2, best, chosen)
+                best, chosen = taken(below[2 * k + 1], 3, best, chosen)
                 best_of[k] = best
                 number_of[k] = chosen

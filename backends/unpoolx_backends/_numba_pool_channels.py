@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unpoolx_backends._numba_pool import better_of, compiled, full_windows
+from unpoolx_backends._numba_pool import compiled, full_windows, taken
 
 
 @compiled
@@ -25,16 +25,9 @@ def _best_of_four(image, at, number, move, values, offsets, first, pitch, window
         best, chosen = values[first + k * pitch :], offsets[first + k * pitch :]
         for e in range(channels):
             held, kept = r0[e], n0
-            v = r1[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n1 if better else kept)
-            v = r2[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n2 if better else kept)
-            v = r3[e]
-            better = better_of(v, held)
-            best[e] = v if better else held
-            chosen[e] = n3 if better else kept
+            held, kept = taken(r1[e], n1, held, kept)
+            held, kept = taken(r2[e], n2, held, kept)
+            best[e], chosen[e] = taken(r3[e], n3, held, kept)
 
 
 @compiled
@@ -51,31 +44,14 @@ def _best_of_nine(image, at, number, move, values, offsets, first, pitch, window
         best, chosen = values[first + k * pitch :], offsets[first + k * pitch :]
         for e in range(channels):
             held, kept = r0[e], n0
-            v = r1[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n1 if better else kept)
-            v = r2[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n2 if better else kept)
-            v = r3[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n3 if better else kept)
-            v = r4[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n4 if better else kept)
-            v = r5[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n5 if better else kept)
-            v = r6[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n6 if better else kept)
-            v = r7[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n7 if better else kept)
-            v = r8[e]
-            better = better_of(v, held)
-            best[e] = v if better else held
-            chosen[e] = n8 if better else kept
+            held, kept = taken(r1[e], n1, held, kept)
+            held, kept = taken(r2[e], n2, held, kept)
+            held, kept = taken(r3[e], n3, held, kept)
+            held, kept = taken(r4[e], n4, held, kept)
+            held, kept = taken(r5[e], n5, held, kept)
+            held, kept = taken(r6[e], n6, held, kept)
+            held, kept = taken(r7[e], n7, held, kept)
+            best[e], chosen[e] = taken(r8[e], n8, held, kept)
 
 
 @compiled
@@ -89,19 +65,10 @@ def _four_more(image, at, number, move, values, offsets, first, pitch, windows, 
         best, chosen = values[first + k * pitch :], offsets[first + k * pitch :]
         for e in range(channels):
             held, kept = best[e], t(chosen[e])
-            v = r0[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n0 if better else kept)
-            v = r1[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n1 if better else kept)
-            v = r2[e]
-            better = better_of(v, held)
-            held, kept = (v if better else held), (n2 if better else kept)
-            v = r3[e]
-            better = better_of(v, held)
-            best[e] = v if better else held
-            chosen[e] = n3 if better else kept
+            held, kept = taken(r0[e], n0, held, kept)
+            held, kept = taken(r1[e], n1, held, kept)
+            held, kept = taken(r2[e], n2, held, kept)
+            best[e], chosen[e] = taken(r3[e], n3, held, kept)
 
 
 @compiled
@@ -113,8 +80,8 @@ def _best_of(image, at, number, count, move, values, offsets, first, pitch, wind
         _best_of_four(image, at, number, move, values, offsets, first, pitch, windows, channels, marks)
         return
     _best_of_nine(image, at, number, move, values, offsets, first, pitch, windows, channels, marks)
-    for taken in range(9, count, 4):
-        _four_more(image, at[taken:], number[taken:], move, values, offsets, first, pitch, windows, channels, marks)
+    for done in range(9, count, 4):
+        _four_more(image, at[done:], number[done:], move, values, offsets, first, pitch, windows, channels, marks)
 
 
 @compiled
